@@ -1,0 +1,66 @@
+"""What a user can do wrong or meet. Each class carries the exit code of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault in a governed file: where it is, what was found, what was expected.
+
+    `line` and `column` count from 1; 0 means that the fault has no line (a missing file, say).
+    """
+
+    path: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        position = "".join(f":{number}" for number in (self.line, self.column) if number)
+        return f"{self.path}{position}: {self.message}"
+
+
+class PhasegateError(Exception):
+    """Base of every error that is told to the user without a traceback."""
+
+    exit_code = 70
+
+
+class UsageError(PhasegateError):
+    """The command was called in a way that makes no sense: an unknown phase, say."""
+
+    exit_code = 2
+
+
+class GovernedFilesInvalid(PhasegateError):
+    """Governed files are faulty; `problems` holds every fault, in the order of their places."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        count = len(self.problems)
+        noun = "problem" if count == 1 else "problems"
+        lines = [str(problem) for problem in self.problems]
+        super().__init__("\n".join([*lines, f"{count} {noun} in the governed files; nothing was checked"]))
+
+
+class LedgerInvalid(PhasegateError):
+    """The ledger cannot be trusted: a line is broken or does not follow its schema."""
+
+    exit_code = 3
+
+
+class CannotDecide(PhasegateError):
+    """Nothing could be measured, so nothing can be said; never a pass."""
+
+    exit_code = 3
+
+
+class QueryFailed(PhasegateError):
+    """A governed query failed when it ran, broke its contract or went over a limit."""
+
+    exit_code = 3

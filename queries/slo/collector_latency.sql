@@ -1,0 +1,23 @@
+-- name: collector_latency
+-- measures: the time from a window's end until its batch was sealed, the largest of the window
+-- unit: s
+-- reads: events(window_start, event, phase, ts, latency_ms, batch_start), windows(window_start)
+-- params: $phase varchar
+-- lookback: 0
+-- returns: window_start timestamp, value double, samples bigint
+-- worst: seals by latency_ms desc
+with
+    seals as (
+        select window_start, ts, latency_ms, batch_start
+        from events
+        where event = 'collector.latency' and phase = $phase
+    )
+
+select
+    windows.window_start,
+    max(seals.latency_ms) / 1000 as value,
+    count(seals.latency_ms) as samples
+from windows
+left join seals using (window_start)
+group by windows.window_start
+order by windows.window_start
