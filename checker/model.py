@@ -194,3 +194,61 @@ class Notice:
     automatic: bool
     phase: str
     window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of one check, with every judgement and gate criterion behind it.
+
+    `window` is the one that decides: the worst of the judged ones, the newest of equals. `judgements` and `inputs` are
+    of that window. `judged` are all windows that this decision covers, oldest first. `phase` lends the thresholds,
+    `events_of` the events; they differ only in a what-if.
+    """
+
+    target: str
+    title: str
+    phase: str
+    events_of: str
+    audience: str
+    as_of: datetime
+    window: Window
+    outcome: Status
+    verdict: Verdict
+    rollback_required: bool
+    rollback_to: str | None
+    command: tuple[str, ...] | None
+    judgements: tuple[Judgement, ...]
+    gate: GateResult
+    inputs: InputCounts
+    judged: tuple[Window, ...]
+    next_phase: str
+    reasons: tuple[str, ...] = ()
+    approvals_missing: tuple[str, ...] = ()
+    last_break: Judgement | None = None
+    what_if: bool = False
+    incident: str | None = None
+
+    @property
+    def violated(self) -> tuple[Judgement, ...]:
+        """Judgements of the deciding window that are violations and not merely observed, worst share first."""
+        return tuple(row for row in self.judgements if row.status is Status.VIOLATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a decision was made from: digests (SHA-256, hex) and DuckDB's version."""
+
+    governed_digest: str
+    judging_digest: str
+    queries: Mapping[str, str]
+    logs_digest: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """A decision with its provenance and the notices that it asks for."""
+
+    decision: Decision
+    provenance: Provenance
+    notices: tuple[Notice, ...] = ()

@@ -1,0 +1,82 @@
+"""The `phasegate` group: finds a command's file by its name, and turns errors into words and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from checker import __version__
+from checker.errors import PhasegateError
+
+COMMANDS = {
+    "check": "Measure, judge, decide, show; nothing is recorded.",
+    "docs": "Renew the generated tables in the design document.",
+    "explain": "Why: the value, the threshold, the worst rows behind it.",
+    "replay": "The check at every closed window of a span.",
+    "simulate": "Make realistic telemetry, seeded.",
+    "status": "Phase, since when, gate progress.",
+    "test": "Run the queries' own tests.",
+    "validate": "Check the governed files, and with --logs the logs.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `checker.cli.<name>` and are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all commands, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called `cmd_name`, imported now; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"checker.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from `COMMANDS`, so that help imports none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="phasegate")
+@click.option("--debug", is_flag=True, help="Show a traceback for an unexpected error.")
+def cli(debug: bool) -> None:  # noqa: ARG001  read by main(), before click has parsed it
+    """Decide a rollout's next step from its telemetry, and show why.
+
+    Exit codes: 0 met · 1 violated or refused · 2 usage or governed files invalid · 3 cannot be decided ·
+    4 met, but not recorded or delivered · 70 internal error.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error ends in words and its exit code, a traceback only with `--debug`."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
+    except click.ClickException as fault:
+        fault.show()
+        sys.exit(2)
+    except click.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(1)
+    except PhasegateError as fault:
+        if debug:
+            raise
+        click.echo(str(fault), err=True)
+        sys.exit(fault.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(70)
+    except Exception as fault:
+        if debug:
+            raise
+        click.echo(f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.", err=True)
+        sys.exit(70)
