@@ -78,5 +78,7 @@ def main() -> None:
     except Exception as fault:
         if debug:
             raise
-        click.echo(f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.", err=True)
+        click.echo(
+            f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.", err=True
+        )
         sys.exit(70)

@@ -38,11 +38,11 @@ with
     ),
 
     incidents as (
-        select count(*) as notices, min(at) as since
+        select count(*) as notices, min(ledger.at) as since
         from ledger
         where kind = 'notice'
             and data ->> 'outcome' = 'violation'
-            and at >= $until - $hours * interval '1 hour'
+            and ledger.at >= $until - $hours * interval '1 hour'
     )
 
 select

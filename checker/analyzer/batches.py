@@ -1,0 +1,111 @@
+"""The log folder: which batches there are, and the bytes of one, plain or compressed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, cast
+
+from checker.errors import CannotDecide
+from checker.windows import parse_stamp
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BatchFile:
+    """A batch as it lies in the log folder; `start` is the window that its name gives."""
+
+    start: datetime
+    path: Path
+
+    def signature(self) -> tuple[int, int, int, int]:
+        """Size, times (ns) and inode: while they stay, the content is taken to be the same. Raises OSError."""
+        state = self.path.stat()
+        return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
+
+
+class LogFolder:
+    """The batches of one target. Lists names once; opens nothing until asked."""
+
+    def __init__(self, path: Path) -> None:
+        """List the folder; one that is not there has no batch. Raises CannotDecide for two batches of one window."""
+        self.path = path
+        self.batches: tuple[BatchFile, ...] = tuple(sorted(self._list()))
+        self.by_start = {batch.start: batch for batch in self.batches}
+        if len(self.by_start) < len(self.batches):
+            starts = [batch.start for batch in self.batches]
+            twice = sorted({batch.path.name for batch in self.batches if starts.count(batch.start) > 1})
+            raise CannotDecide(
+                f"{', '.join(twice)}: more than one batch of one window; keep the one that the collector sealed"
+            )
+
+    def _list(self) -> Iterator[BatchFile]:
+        try:
+            entries = list(os.scandir(self.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            name = entry.name
+            suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+            start = parse_stamp(name[: -len(suffix)]) if suffix else None
+            if start is not None and entry.is_file(follow_symlinks=False):
+                yield BatchFile(start, Path(entry.path))
+
+    def between(self, first: datetime, last: datetime) -> tuple[BatchFile, ...]:
+        """Batches whose window starts at or after `first` and at or before `last`, oldest first."""
+        return tuple(batch for batch in self.batches if first <= batch.start <= last)
+
+
+@contextmanager
+def plain_bytes(batch: BatchFile) -> Iterator[IO[bytes]]:
+    """The batch's decompressed bytes as a stream. Raises OSError or ValueError where it cannot be read."""
+    if batch.path.name.endswith(".gz"):
+        with gzip.open(batch.path) as unzipped:
+            yield cast("IO[bytes]", unzipped)
+    elif batch.path.name.endswith(".zst"):
+        import zstandard
+
+        with batch.path.open("rb") as source, zstandard.ZstdDecompressor().stream_reader(source) as unzipped:
+            yield io.BufferedReader(unzipped)
+    else:
+        with batch.path.open("rb") as stream:
+            yield stream
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 (hex) of the file as it lies there."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: its number from 0, its bytes without the newline, and whether it ended in one.
+
+    Of a line over `max_bytes` only the first `max_bytes + 1` bytes are kept.
+    """
+
+    number: int
+    content: bytes
+    whole: bool
+
+
+def read_lines(stream: IO[bytes], max_bytes: int) -> Iterator[Line]:
+    """Every line of the stream, in bounded memory however long one is."""
+    number = 0
+    while content := stream.readline(max_bytes + 1):
+        rest = content
+        while len(rest) > max_bytes and not rest.endswith(b"\n"):
+            rest = stream.readline(max_bytes + 1)
+        whole = rest.endswith(b"\n")
+        yield Line(number, content.removesuffix(b"\n"), whole)
+        number += 1

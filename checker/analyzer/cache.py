@@ -1,0 +1,121 @@
+"""Two disposable caches, keyed by content: each batch's index and typed events, each window's measurement.
+
+One SQLite file and a folder of Parquet files. Nothing in it is believed over the logs: a row or a file whose checksum
+does not fit is as good as missing, and a cache that cannot be opened or written is done without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+_TABLES = ("files", "batches", "measurements")
+_CREATE = "create table if not exists {} (key text primary key, value text not null, checksum text not null)"
+
+
+class Cache:
+    """Text values by table and key, with a folder beside it for the events of batches."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the cache in `folder`. Raises OSError or sqlite3.Error where that cannot be."""
+        self.events_folder = folder / "events"
+        self.events_folder.mkdir(parents=True, exist_ok=True)
+        self._database = _open(folder / "index.sqlite")
+        self._pending: list[tuple[str, str, str]] = []
+
+    def get(self, table: str, keys: Iterable[str]) -> dict[str, Any]:
+        """The values of those `keys` that are there and whole, decoded from JSON."""
+        wanted = list(keys)
+        found: dict[str, Any] = {}
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ", ".join("?" * len(part))
+            try:
+                rows = self._database.execute(f"select key, value, checksum from {table} where key in ({marks})", part)
+                found.update(
+                    (key, json.loads(value)) for key, value, checksum in rows if checksum == _checksum(key, value)
+                )
+            except (sqlite3.Error, ValueError, TypeError):
+                return found
+        return found
+
+    def put(self, table: str, values: Mapping[str, Any]) -> None:
+        """Keep `values` (JSON-able) until `save`."""
+        self._pending += [(table, key, json.dumps(value)) for key, value in values.items()]
+
+    def save(self) -> None:
+        """Write what was put; a cache that cannot be written is only slower next time."""
+        with contextlib.suppress(sqlite3.Error), self._database:
+            for table, key, value in self._pending:
+                self._database.execute(
+                    f"insert or replace into {table} values (?, ?, ?)", (key, value, _checksum(key, value))
+                )
+        self._pending.clear()
+
+    def events_file(self, key: str) -> Path:
+        """Where the typed events of the batch with this key lie, or will."""
+        return self.events_folder / f"{key}.parquet"
+
+    def close(self) -> None:
+        """Save and let go of the database."""
+        self.save()
+        self._database.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the index, anew where it is damaged."""
+    for attempt in ("as it is", "anew"):
+        database = sqlite3.connect(path, timeout=5.0)
+        try:
+            database.execute("pragma synchronous = off")
+            for table in _TABLES:
+                database.execute(_CREATE.format(table))
+                database.execute(f"select key, value, checksum from {table} limit 1").fetchone()
+        except sqlite3.OperationalError:
+            database.close()
+            raise
+        except sqlite3.DatabaseError:
+            database.close()
+            if attempt == "anew":
+                raise
+            path.unlink()
+        else:
+            return database
+    raise AssertionError("unreachable")
+
+
+def _checksum(key: str, value: str) -> str:
+    return hashlib.blake2b(f"{key}\n{value}".encode(), digest_size=12).hexdigest()
+
+
+def checksum_of(path: Path) -> str | None:
+    """BLAKE2b (hex) of a file; None where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "blake2b").hexdigest()
+    except OSError:
+        return None
+
+
+@contextmanager
+def open_cache(folder: Path | None) -> Iterator[Cache]:
+    """The cache in `folder`, or one that lives only as long as this run where `folder` is None or of no use."""
+    with contextlib.ExitStack() as stack:
+        cache = None
+        if folder is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                cache = Cache(folder)
+        if cache is None:
+            scratch = tempfile.mkdtemp(prefix="phasegate-")
+            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+            cache = Cache(Path(scratch))
+        stack.callback(cache.close)
+        yield cache

@@ -1,0 +1,140 @@
+"""The governed files, whole: policy, queries, event schema, and the digests that stand for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checker.analyzer import event_schema
+from checker.analyzer.event_schema import EventSchema
+from checker.analyzer.queries import Query, build_query, query_problems
+from checker.analyzer.rules import IngestRules, ingest_rules
+from checker.analyzer.sandbox import engine_version, parser
+from checker.analyzer.spans import SloTask
+from checker.errors import GovernedFilesInvalid, Problem
+from checker.policy.load import load_policy
+from checker.policy.model import Policy
+from checker.schemas import load_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Governed:
+    """Sound governed files. `queries` are by their path below `queries/`."""
+
+    policy: Policy
+    queries: Mapping[str, Query]
+    rules: IngestRules
+    governed_digest: str
+    judging_digest: str
+    engine: str
+
+    @property
+    def tasks(self) -> tuple[SloTask, ...]:
+        """What to measure in a window, in the policy's order."""
+        window = self.policy.window
+        return tuple(
+            SloTask(slo.name, self.queries[slo.query], self.queries[slo.query].lookback_length(window))
+            for slo in self.policy.slos.values()
+        )
+
+    def gate_query(self, phase: str) -> Query:
+        """The query of the gate for leaving `phase`."""
+        return self.queries[self.policy.gate_of(phase).query]
+
+
+def load_governed(path: Path) -> Governed:
+    """Read everything that `policy.yaml` at `path` governs. Raises GovernedFilesInvalid with every problem at once."""
+    problems: list[Problem] = []
+    policy: Policy | None = None
+    try:
+        policy = load_policy(path)
+    except GovernedFilesInvalid as fault:
+        problems += fault.problems
+    schema, schema_problems = _event_schema(policy)
+    queries, query_faults = _queries(policy, path.resolve().parent.parent, schema)
+    problems += [*schema_problems, *query_faults]
+    if problems or policy is None or schema is None:
+        raise GovernedFilesInvalid(problems)
+    payload = any(queries[slo.query].reads_payload for slo in policy.slos.values())
+    engine = engine_version()
+    rules = ingest_rules(schema, policy.window, policy.lateness, policy.max_late, payload, engine)
+    return Governed(policy, queries, rules, governed_digest(policy), judging_digest(policy, queries, schema), engine)
+
+
+def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Problem]]:
+    if policy is None:
+        return None, []
+    try:
+        document = load_schema(policy.root / policy.event_schema, policy.event_schema)
+        return event_schema.build(document), []
+    except GovernedFilesInvalid as fault:
+        return None, list(fault.problems)
+    except ValueError as fault:
+        return None, [Problem(policy.event_schema, 0, 0, line) for line in str(fault).splitlines()]
+
+
+def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> tuple[dict[str, Query], list[Problem]]:
+    """The queries that the policy names; where the policy is broken, all that are there, for their own faults."""
+    queries: dict[str, Query] = {}
+    problems: list[Problem] = []
+    columns = frozenset(schema.columns) if schema else None
+    with parser() as connection:
+        for kind, name, parameters in _uses(policy, root):
+            try:
+                sql = (root / "queries" / name).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as fault:
+                if policy is not None:
+                    problems.append(Problem(f"queries/{name}", 0, 0, f"cannot be read: {type(fault).__name__}"))
+                continue
+            found = list(query_problems(connection, f"queries/{name}", kind, sql, parameters, columns))
+            problems += found
+            if not found and name not in queries:
+                queries[name] = build_query(connection, name, sql)
+    return queries, problems
+
+
+def _uses(policy: Policy | None, root: Path) -> Iterator[tuple[str, str, Mapping[str, Any] | None]]:
+    """(kind, path, parameters) of each use; parameters are None where they cannot be known."""
+    if policy is not None:
+        yield from (("slo", slo.query, {}) for slo in policy.slos.values())
+        yield from (("gate", gate.query, gate.parameters) for gate in policy.gates.values())
+        return
+    for kind in ("slo", "gate"):
+        for file in sorted((root / "queries" / kind).glob("*.sql")):
+            yield kind, f"{kind}/{file.name}", {} if kind == "slo" else None
+
+
+def governed_digest(policy: Policy) -> str:
+    """SHA-256 over the names and bytes of every governed file: policy, queries, templates, schemas."""
+    folders = (policy.queries_root, policy.templates_root, policy.root / "schemas")
+    files = {policy.path, policy.root / policy.event_schema}
+    files |= {file for folder in folders for file in folder.rglob("*") if file.is_file()}
+    named = {file.resolve().relative_to(policy.root.resolve()).as_posix(): file for file in files}
+    return _digest(f"{name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for name, file in sorted(named.items()))
+
+
+def judging_digest(policy: Policy, queries: Mapping[str, Query], schema: EventSchema) -> str:
+    """SHA-256 over what can change a verdict: windows, thresholds, queries, gates, event schema; not words or layout."""
+    slos = {
+        slo.name: [
+            queries[slo.query].digest,
+            {phase: [limit.comparison, limit.limit, limit.warn_limit] for phase, limit in slo.thresholds.items()},
+            slo.min_samples,
+            slo.no_data_is_violation,
+            slo.on_violation,
+        ]
+        for slo in policy.slos.values()
+    }
+    gates = {gate.name: [queries[gate.query].digest, dict(gate.parameters)] for gate in policy.gates.values()}
+    times = [str(policy.window), str(policy.lateness), str(policy.max_late), policy.max_quarantined]
+    phases = [[phase.name, phase.gate] for phase in policy.phases]
+    document = [policy.target, times, phases, slos, gates, schema.digest]
+    return _digest([json.dumps(document, sort_keys=True)])
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

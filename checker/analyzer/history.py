@@ -1,0 +1,238 @@
+"""A stretch of judged windows with all that gates and decisions ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from checker.analyzer.batches import LogFolder
+from checker.analyzer.cache import Cache
+from checker.analyzer.gate import GateAlert, GateLedgerRow, GateRunner, GateWindow, gate_runner
+from checker.analyzer.governed import Governed
+from checker.analyzer.judge import JudgedWindow, judge_window
+from checker.analyzer.measure import Measured, measure
+from checker.analyzer.telemetry import Mapper, Telemetry, load_telemetry
+from checker.errors import UsageError
+from checker.ledger.records import Record
+from checker.ledger.values import RecordedViolation
+from checker.model import GateResult, Judgement, OnViolation, Status, Window
+from checker.windows import closed_at, floor_to_window, windows_between
+
+INCIDENT_ALERT = "incident"
+RETRY_EXHAUSTED = "collector.retry_exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Whose thresholds hold (`phase`) over whose events (`events_of`), and the clock."""
+
+    phase: str
+    events_of: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Judged windows in a row, oldest first, and the telemetry behind them."""
+
+    governed: Governed
+    lens: Lens
+    telemetry: Telemetry
+    judged: Mapping[datetime, JudgedWindow]
+
+    def alerts(self) -> tuple[GateAlert, ...]:
+        """Alerts of the phase's events, oldest first."""
+        return tuple(
+            GateAlert(alert.at, alert.window_start, alert.name, alert.severity)
+            for alert in self.telemetry.alerts()
+            if alert.phase == self.lens.events_of
+        )
+
+    def blocking_alerts(self, windows: Iterable[Window]) -> tuple[str, ...]:
+        """Names of the alerts in these windows that block a gate whatever its query counts."""
+        starts = {window.start for window in windows}
+        return tuple(
+            sorted(
+                {
+                    alert.name
+                    for alert in self.alerts()
+                    if alert.name == RETRY_EXHAUSTED and alert.window_start in starts
+                }
+            )
+        )
+
+
+def gate_lookback(governed: Governed, phase: str) -> timedelta:
+    """How far before the newest window's end the gate for leaving `phase` may read."""
+    gate = governed.policy.gate_of(phase)
+    return governed.queries[gate.query].lookback_length(governed.policy.window, gate.parameters)
+
+
+def load_history(
+    governed: Governed,
+    folder: LogFolder,
+    cache: Cache,
+    run: Mapper,
+    lens: Lens,
+    first: datetime,
+    last: datetime,
+    verify_logs: bool = False,
+) -> History:
+    """Judge every window that starts in `[first, last]`; only what the cache does not know is read."""
+    policy, rules = governed.policy, governed.rules
+    _check_names(folder, policy.window)
+    lookback = max(task.lookback for task in governed.tasks)
+    reach = first - lookback - policy.window
+    telemetry = load_telemetry(folder, cache, rules, reach, last, lens.as_of, run, verify_logs)
+    windows = list(windows_between(first, last + policy.window, policy.window))
+    measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, run)
+    judged = {window.start: _judge(governed, lens, telemetry, measured, window) for window in windows}
+    return History(governed, lens, telemetry, judged)
+
+
+def _check_names(folder: LogFolder, window: timedelta) -> None:
+    crooked = [batch.path.name for batch in folder.batches if batch.start.timestamp() % window.total_seconds()]
+    if crooked:
+        raise UsageError(
+            f"{', '.join(crooked[:5])}: a batch is named by the start of its window, a multiple of {window}; rename it"
+        )
+
+
+def _judge(governed: Governed, lens: Lens, telemetry: Telemetry, measured: Measured, window: Window) -> JudgedWindow:
+    start = window.start
+    count = measured.counts[start]
+    own_copies = sum(batch.index.duplicates.get(start, 0) for batch in telemetry.touches(start))
+    return judge_window(
+        governed.policy,
+        lens.phase,
+        window,
+        measured.measurements,
+        telemetry.counts(start, count.events, own_copies + count.duplicates),
+        telemetry.has_batch(start),
+        telemetry.unreadable.get(start),
+    )
+
+
+def with_recorded(judged: JudgedWindow, phase: str, violations: frozenset[RecordedViolation]) -> JudgedWindow:
+    """The window with the violations that the ledger holds for it, even where today's logs no longer show them."""
+    slos = {row.slo for row in violations if row.window_start == judged.window.start and row.phase == phase}
+    if not slos:
+        return judged
+    judgements = tuple(
+        replace(row, status=Status.VIOLATION, recorded=True, reason="recorded in the ledger")
+        if row.slo in slos and row.status is not Status.VIOLATION
+        else row
+        for row in judged.judgements
+    )
+    return replace(judged, judgements=judgements, outcome=Status.VIOLATION)
+
+
+def last_break(history: History, judged: Sequence[JudgedWindow]) -> Judgement | None:
+    """The worst judgement of the newest window (of `judged`, oldest first) that does not meet every SLO."""
+    for item in reversed(judged):
+        broken = [row for row in _counted(history, item) if not row.status.is_met]
+        if broken:
+            return max(broken, key=lambda row: row.status.severity)
+    return None
+
+
+def _counted(history: History, item: JudgedWindow) -> Iterator[Judgement]:
+    """Judgements that a gate sees; an SLO that is only observed is not among them."""
+    slos = history.governed.policy.slos
+    return (row for row in item.judgements if slos[row.slo].on_violation is not OnViolation.OBSERVE)
+
+
+@contextmanager
+def open_gate(history: History, judged: Sequence[JudgedWindow], records: Sequence[Record]) -> Iterator[GateRunner]:
+    """The phase's gate over `judged` (oldest first), followed by met windows for asking when it can pass."""
+    policy, phase = history.governed.policy, history.lens.phase
+    windows = [
+        GateWindow(
+            item.window,
+            history.telemetry.has_batch(item.window.start),
+            item.inputs.events,
+            tuple(_counted(history, item)),
+        )
+        for item in judged
+    ]
+    steps = -(-gate_lookback(history.governed, phase) // policy.window) + 1
+    alerts = [*history.alerts(), *_incident_alerts(records, policy.window)]
+    ledger = [
+        GateLedgerRow(row.seq, row.at, row.kind, row.phase, row.window_start, row.id, row.data) for row in records
+    ]
+    future = list(_met_windows(windows[-1], steps))
+    query = history.governed.gate_query(phase)
+    with gate_runner(
+        policy.gate_of(phase), query, history.lens.events_of, [*windows, *future], alerts, ledger
+    ) as runner:
+        yield runner
+
+
+def _incident_alerts(records: Sequence[Record], length: timedelta) -> Iterator[GateAlert]:
+    for record in records:
+        if record.kind == "incident" and record.data["event"] == "opened":
+            yield GateAlert(record.at, floor_to_window(record.at, length), INCIDENT_ALERT, "critical")
+
+
+def _met_windows(newest: GateWindow, count: int) -> Iterator[GateWindow]:
+    """Windows after `newest` in which every SLO is met, as far as anybody can know them."""
+    length = newest.window.end - newest.window.start
+    judgements = tuple(replace(row, status=Status.OK) for row in newest.judgements)
+    for step in range(1, count + 1):
+        window = Window(newest.window.start + length * step, newest.window.end + length * step)
+        yield GateWindow(window, True, newest.events, tuple(replace(row, window=window) for row in judgements))
+
+
+def ask_gate(runner: GateRunner, history: History, newest: Window, since: datetime, at: datetime) -> GateResult:
+    """The gate as it stands with `newest` as the newest window."""
+    first = newest.end - gate_lookback(history.governed, history.lens.phase)
+    return runner.ask(first, since, newest.end, at)
+
+
+def earliest_pass(
+    runner: GateRunner, history: History, newest: Window, since: datetime, now: GateResult
+) -> datetime | None:
+    """When the gate can pass first if every window from now on is met; None where it never does or has failed.
+
+    Found by running the gate on met windows appended: the criteria's own gap is tried first, then halving.
+    """
+    policy = history.governed.policy
+    length = policy.window
+    limit = -(-gate_lookback(history.governed, history.lens.phase) // length) + 1
+
+    def passes(steps: int) -> bool:
+        later = Window(newest.start + length * steps, newest.end + length * steps)
+        at = max(history.lens.as_of, closed_at(later, policy.lateness))
+        return ask_gate(runner, history, later, since, at).passed
+
+    if now.error is not None:
+        return None
+    if now.passed:
+        return closed_at(newest, policy.lateness)
+    steps = _first_pass(passes, _gap(now, limit), limit)
+    return None if steps is None else closed_at(newest, policy.lateness) + length * steps
+
+
+def _gap(result: GateResult, limit: int) -> int:
+    """How many windows the criteria lack, if they count windows at all: a first guess."""
+    gaps = [row.required - row.observed for row in result.criteria if None not in (row.required, row.observed)]  # type: ignore[operator]
+    return max(1, min(limit, round(max(gaps, default=1))))
+
+
+def _first_pass(passes: Callable[[int], bool], guess: int, limit: int) -> int | None:
+    """The smallest number of steps (1 to `limit`) that passes, for a test that stays true once it is; None for none."""
+    if passes(guess):
+        low, high = 0, guess
+        if guess == 1 or not passes(guess - 1):
+            return guess
+        high = guess - 1
+    elif passes(limit):
+        low, high = guess, limit
+    else:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high

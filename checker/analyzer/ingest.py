@@ -1,0 +1,217 @@
+"""A batch becomes typed: every line accounted for, the events in one Parquet file, an index of what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
+from checker.analyzer.copies import drop_copies
+from checker.analyzer.fast_path import literal, quote
+from checker.analyzer.rules import IngestRules
+from checker.analyzer.lines import MAX_LINE_BYTES
+from checker.analyzer.scan import scan
+from checker.analyzer.typed import load_line_by_line, load_whole
+from checker.errors import CannotDecide
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAX_ALERTS_PER_WINDOW = 100
+FROM_THE_FUTURE = "from_the_future"
+SEAL_EVENT = "collector.latency"
+_HIDDEN = ("placed_at",)
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert among the events, as the gates see it."""
+
+    at: datetime
+    window_start: datetime
+    phase: str
+    name: str
+    severity: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSeen:
+    """When a release's first event of a window and phase came."""
+
+    window_start: datetime
+    phase: str
+    release: str
+    first_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BatchIndex:
+    """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
+
+    `events` and `duplicates` count by window. `columns` are those that are not null throughout.
+    """
+
+    digest: str
+    lines: int
+    too_late: int
+    events: Mapping[datetime, int]
+    duplicates: Mapping[datetime, int] = field(default_factory=dict)
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    releases: tuple[ReleaseSeen, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    last_seal_at: datetime | None = None
+    columns: tuple[str, ...] = ()
+
+    @property
+    def touches(self) -> frozenset[datetime]:
+        """Starts of the windows that the batch has events or copies for."""
+        return frozenset(self.events) | frozenset(self.duplicates)
+
+
+def ingest(
+    connection: duckdb.DuckDBPyConnection,
+    batch: BatchFile,
+    rules: IngestRules,
+    parquet: Path,
+    likely_columns: Iterable[str] = (),
+) -> BatchIndex:
+    """Read `batch`, write its events to `parquet` (whole or not at all), return its index.
+
+    Raises CannotDecide where the file cannot be read or changes while it is read.
+    """
+    import duckdb
+
+    try:
+        before = batch.signature()
+        index = _ingest(connection, batch, rules, parquet, likely_columns)
+        after = batch.signature()
+    except (OSError, EOFError, ValueError, duckdb.Error) as fault:
+        raise CannotDecide(f"{batch.path.name}: cannot be read: {str(fault).splitlines()[0]}") from fault
+    if before != after:
+        raise CannotDecide(f"{batch.path.name}: changed while it was read; a sealed batch is never written again")
+    return index
+
+
+def _ingest(
+    connection: duckdb.DuckDBPyConnection,
+    batch: BatchFile,
+    rules: IngestRules,
+    parquet: Path,
+    likely_columns: Iterable[str],
+) -> BatchIndex:
+    fast = rules.fast_path
+    scanned = scan(connection, batch, fast.pattern if fast else None)
+    quarantined: Counter[str] = Counter()
+    if not (fast and scanned.clean and load_whole(connection, batch.path, rules, fast, scanned, likely_columns)):
+        quarantined = load_line_by_line(connection, batch, rules, parquet.with_suffix(".lines"))
+    end = batch.start + rules.window
+    if future := _drop(connection, f"placed_at > {_timestamp(end + rules.lateness)}"):
+        quarantined[FROM_THE_FUTURE] = future
+    too_late = _drop(connection, f"placed_at < {_timestamp(end - rules.max_late)}")
+    duplicates = drop_copies(
+        connection,
+        "typed",
+        _known(connection, rules.schema.dedup_key),
+        lambda _, numbers: read_numbered(batch, numbers),
+    )
+    index = _index(connection, scanned.digest, scanned.lines, too_late, duplicates, quarantined)
+    _write(connection, index.columns, parquet)
+    return index
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
+    row = connection.execute(f"delete from typed where {condition}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _known(connection: duckdb.DuckDBPyConnection, dedup_key: tuple[str, ...]) -> tuple[str, ...]:
+    """The dedup key, or nothing where no line of the batch has one of its columns."""
+    return dedup_key if set(dedup_key) <= set(_columns(connection)) else ()
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    description = connection.execute("select * from typed limit 0").description or []
+    return [item[0] for item in description if item[0] not in _HIDDEN]
+
+
+def _index(
+    connection: duckdb.DuckDBPyConnection,
+    digest: str,
+    lines: int,
+    too_late: int,
+    duplicates: Mapping[Any, int],
+    quarantined: Mapping[str, int],
+) -> BatchIndex:
+    names = [name for name in _columns(connection) if name not in ("window_start", "line_number")]
+    counts = connection.execute(
+        f"select max(ts) filter (where event = '{SEAL_EVENT}'), {', '.join(f'count({quote(name)})' for name in names)} from typed"
+    ).fetchone()
+    assert counts is not None
+    present = tuple(name for name, count in zip(names, counts[1:], strict=True) if count)
+    events = connection.execute("select window_start, count(*) from typed group by all").fetchall()
+    return BatchIndex(
+        digest=digest,
+        lines=lines,
+        too_late=too_late,
+        events={_utc(start): count for start, count in events},
+        duplicates={_utc(start): count for start, count in duplicates.items()},
+        quarantined=dict(sorted(quarantined.items())),
+        releases=_releases(connection) if "release" in present else (),
+        alerts=_alerts(connection, present),
+        last_seal_at=_utc(counts[0]) if counts[0] else None,
+        columns=present,
+    )
+
+
+def _releases(connection: duckdb.DuckDBPyConnection) -> tuple[ReleaseSeen, ...]:
+    rows = connection.execute(
+        "select window_start, phase, release, min(ts) from typed where release is not null group by all order by all"
+    ).fetchall()
+    return tuple(ReleaseSeen(_utc(start), phase, release, _utc(first)) for start, phase, release, first in rows)
+
+
+def _alerts(connection: duckdb.DuckDBPyConnection, present: tuple[str, ...]) -> tuple[Alert, ...]:
+    """Alerts in the events, at most MAX_ALERTS_PER_WINDOW of a window, phase and severity: a gate asks for none."""
+    name, severity = ("name" if "name" in present else "null"), ("severity" if "severity" in present else "null")
+    rows = connection.execute(
+        f"""
+        select ts, window_start, phase,
+            case when event = 'alert.fired' then coalesce({name}, event) else event end as name,
+            case event when 'alert.fired' then coalesce({severity}, 'critical')
+                when 'collector.delayed' then 'warning' else 'critical' end as severity
+        from typed
+        where event in ('alert.fired', 'collector.retry_exhausted', 'collector.delayed')
+        qualify row_number() over (partition by window_start, phase, severity order by ts, name) <= {MAX_ALERTS_PER_WINDOW}
+        order by all
+        """
+    ).fetchall()
+    return tuple(Alert(_utc(at), _utc(start), phase, name, severity) for at, start, phase, name, severity in rows)
+
+
+def _write(connection: duckdb.DuckDBPyConnection, columns: tuple[str, ...], parquet: Path) -> None:
+    selected = ", ".join(map(quote, ("window_start", *columns, "line_number")))
+    scratch = parquet.with_suffix(".tmp")
+    connection.execute(
+        f"copy (select {selected} from typed) to {literal(str(scratch))}"
+        " (format parquet, compression zstd, parquet_version v2)"
+    )
+    scratch.replace(parquet)
+
+
+def read_numbered(batch: BatchFile, numbers: Iterable[int]) -> dict[int, bytes]:
+    """The lines of `batch` with these numbers (from 0), without their newlines."""
+    wanted = set(numbers)
+    with plain_bytes(batch) as stream:
+        return {line.number: line.content for line in read_lines(stream, MAX_LINE_BYTES) if line.number in wanted}
+
+
+def _timestamp(instant: datetime) -> str:
+    return f"timestamp '{instant.replace(tzinfo=None).isoformat(sep=' ')}'"
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant.replace(tzinfo=UTC)

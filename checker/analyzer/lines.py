@@ -1,0 +1,153 @@
+"""Telemetry line by line: exact verdicts on single lines, for the batches that the fast path does not accept.
+
+A line is accepted or quarantined with a reason and a detail a person can act on. Pure but for the schema compiler.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from checker.analyzer.event_schema import EventSchema
+from checker.analyzer.fast_path import DATE_TIME
+
+MAX_LINE_BYTES = 1 << 20
+_DATE_TIME = re.compile(DATE_TIME)
+_ZONE = re.compile(r"(?:Z|[+-]\d{2}:\d{2})$")
+_MIN_BIGINT, _MAX_BIGINT = -(1 << 63), (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a line is quarantined: `reason` is counted, `detail` is shown."""
+
+    reason: str
+    detail: str
+
+
+class _Refused(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.fault = Fault(reason, detail)
+
+
+def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
+    """A function `(line without its newline, whether it ends in one) → Fault or None` for lines under `schema`."""
+    import jsonschema_rs
+    import orjson
+
+    valid = jsonschema_rs.validator_for(dict(schema.document)).is_valid
+    times = [name for name, kind in schema.columns.items() if kind == "TIMESTAMP"]
+    integers = [name for name, kind in schema.columns.items() if kind == "BIGINT"]
+
+    def check(line: bytes, whole: bool) -> Fault | None:
+        if len(line) <= MAX_LINE_BYTES:
+            try:
+                event = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                return explain_fault(line, whole, schema)
+            if type(event) is dict and line.count(b'":') == len(event) and valid(event):
+                if all(_is_time(event[name]) for name in times if name in event) and all(
+                    _MIN_BIGINT <= event[name] <= _MAX_BIGINT for name in integers if name in event
+                ):
+                    return None
+        return explain_fault(line, whole, schema)
+
+    return check
+
+
+def explain_fault(line: bytes, whole: bool, schema: EventSchema) -> Fault | None:
+    """What is wrong with `line`, found slowly and told exactly; None where nothing is."""
+    try:
+        _check_event(_parse(line, whole), schema)
+    except _Refused as refusal:
+        return refusal.fault
+    return None
+
+
+def _parse(line: bytes, whole: bool) -> dict[str, Any]:
+    import orjson
+
+    if len(line) > MAX_LINE_BYTES:
+        raise _Refused("too_long", f"{len(line)} bytes; a line has at most {MAX_LINE_BYTES}")
+    if not line.strip():
+        raise _Refused("not_json", "an empty line")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as fault:
+        raise _Refused("not_utf8", f"byte {fault.start + 1} is not UTF-8") from None
+    try:
+        event = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        orjson.loads(line)
+    except (ValueError, RecursionError) as fault:
+        detail = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+        raise _Refused("not_json" if whole else "torn", detail) from None
+    if not isinstance(event, dict):
+        raise _Refused("not_json", f"an event is an object, this is {type(event).__name__}")
+    return event
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _Refused("duplicate_keys", f"the key {twice!r} stands twice")
+    return dict(pairs)
+
+
+def _constant(text: str) -> float:
+    raise _Refused("not_finite", f"{text} is not a JSON number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _Refused("not_finite", f"{text} is larger than a double holds")
+    return value
+
+
+def _check_event(event: Mapping[str, Any], schema: EventSchema) -> None:
+    error = _schema_error(event, schema)
+    if error is not None:
+        raise _Refused(*error)
+    for name, kind in schema.columns.items():
+        value = event.get(name)
+        if kind == "TIMESTAMP" and name in event and not _is_time(value):
+            raise _Refused(*_time_fault(name, str(value)))
+        if kind == "BIGINT" and isinstance(value, (int, float)) and not _MIN_BIGINT <= value <= _MAX_BIGINT:
+            raise _Refused("out_of_range", f"{name}: {value} does not fit into 64 bits")
+
+
+def _schema_error(event: Mapping[str, Any], schema: EventSchema) -> tuple[str, str] | None:
+    import jsonschema
+
+    errors = sorted(
+        jsonschema.Draft202012Validator(schema.document).iter_errors(event),
+        key=lambda error: (error.validator != "required", list(map(str, error.absolute_path)), error.message),
+    )
+    if not errors:
+        return None
+    first = errors[0]
+    where = ".".join(map(str, first.absolute_path))
+    reason = {"required": "missing_field", "type": "wrong_type"}.get(str(first.validator), "invalid_value")
+    return reason, f"{where}: {first.message}"[:300] if where else first.message[:300]
+
+
+def _is_time(value: object) -> bool:
+    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _time_fault(name: str, value: str) -> tuple[str, str]:
+    if not _ZONE.search(value):
+        return "no_zone", f"{name}: {value[:40]!r} has no zone; write 2026-01-02T11:45:00Z"
+    return "invalid_time", f"{name}: {value[:40]!r} is no time between 1900 and 2999 as in 2026-01-02T11:45:00Z"

@@ -1,0 +1,35 @@
+"""What decides where a line of telemetry goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+
+from checker.analyzer.event_schema import EventSchema
+from checker.analyzer.fast_path import FastPath, compile_fast_path
+
+FORMAT = 1  # raised when the cached form of a batch or a measurement changes
+
+
+@dataclass(frozen=True, slots=True)
+class IngestRules:
+    """What decides where a line goes. `digest` stands for all of it in cache keys."""
+
+    schema: EventSchema
+    fast_path: FastPath | None
+    window: timedelta
+    lateness: timedelta
+    max_late: timedelta
+    with_payload: bool
+    digest: str
+
+
+def ingest_rules(
+    schema: EventSchema, window: timedelta, lateness: timedelta, max_late: timedelta, with_payload: bool, engine: str
+) -> IngestRules:
+    """The rules with their digest, which also stands for DuckDB's version and the cache's format."""
+    parts = [FORMAT, engine, schema.digest, str(window), str(lateness), str(max_late), with_payload]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return IngestRules(schema, compile_fast_path(schema), window, lateness, max_late, with_payload, digest)

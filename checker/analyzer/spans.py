@@ -1,0 +1,245 @@
+"""A span of windows, measured: its events loaded once, then every SLO query over them, in a locked engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from checker.analyzer.cache import checksum_of
+from checker.analyzer.copies import drop_copies
+from checker.analyzer.fast_path import literal, quote
+from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
+from checker.analyzer.queries import Query
+from checker.analyzer.rules import IngestRules
+from checker.analyzer.sandbox import LockedEngine, Rows, loader
+from checker.analyzer.telemetry import KnownBatch
+from checker.errors import CannotDecide, QueryFailed
+from checker.model import Measurement, Window
+from checker.windows import iso
+
+if TYPE_CHECKING:
+    import duckdb
+
+_FIRST_COLUMNS = ("window_start", "value", "samples")
+
+
+@dataclass(frozen=True, slots=True)
+class SloTask:
+    """One SLO to measure: its query and how far before a window that query reads."""
+
+    slo: str
+    query: Query
+    lookback: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Windows in a row, with those of the longest lookback before them, and the batches with their events.
+
+    `presence` tells for each of `before + windows` whether it has a batch. `seal_limit` hides later seal lines.
+    """
+
+    windows: tuple[Window, ...]
+    before: tuple[Window, ...]
+    presence: Mapping[datetime, bool]
+    batches: tuple[KnownBatch, ...]
+    shared: frozenset[datetime]
+    tasks: tuple[SloTask, ...]
+    phase: str
+    seal_limit: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowCounts:
+    """Events of a window over all batches, and copies that were found between batches."""
+
+    events: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpanResult:
+    """Measurements of a span by (SLO, window start), and counts by window start."""
+
+    measurements: Mapping[tuple[str, datetime], Measurement]
+    counts: Mapping[datetime, WindowCounts]
+
+
+def measure_span(span: Span, rules: IngestRules) -> SpanResult:
+    """Measure every task over the span. A query that fails is run again on halves, down to the window that fails.
+
+    Raises CannotDecide where a batch can no longer be read.
+    """
+    with loader() as connection:
+        copies = load_events(connection, span, rules)
+        counts = _load_windows(connection, span)
+        engine = LockedEngine(connection)
+        measurements = {
+            (task.slo, row.window_start): row
+            for task in span.tasks
+            for row in _measure(engine, task, span, span.windows, rules)
+        }
+    starts = [window.start for window in span.windows]
+    return SpanResult(
+        measurements, {start: WindowCounts(counts.get(start, 0), copies.get(start, 0)) for start in starts}
+    )
+
+
+def load_events(connection: duckdb.DuckDBPyConnection, span: Span, rules: IngestRules) -> dict[datetime, int]:
+    """Load the span's events into `loaded`, copies between batches dropped; gives those copies by window."""
+    for batch in span.batches:
+        _mend(connection, batch, rules)
+    first, end = (span.before or span.windows)[0].start, span.windows[-1].end
+    present = {name for batch in span.batches for name in batch.index.columns}
+    wanted = _wanted_columns(span.tasks, rules)
+    selected = ", ".join(
+        quote(name) if name in present else f"null::{kind} as {quote(name)}" for name, kind in wanted.items()
+    )
+    order = ", ".join(map(quote, ("window_start", "ts", *(name for name in wanted if name != "ts"))))
+    ordered = any(task.query.ordered for task in span.tasks)
+    sources = " union all by name ".join(
+        f"select *, {number} as batch_number from {literal(str(batch.events_file))}"
+        for number, batch in enumerate(span.batches)
+    )
+    hidden = f"and not (event = '{SEAL_EVENT}' and ts > {timestamp(span.seal_limit)})" if span.seal_limit else ""
+    if not span.batches:
+        columns = ", ".join(f"null::{kind} as {quote(name)}" for name, kind in wanted.items())
+        connection.execute(f"create table loaded as select null::timestamp as window_start, {columns} where false")
+        return {}
+    keyed = [name for name in rules.schema.dedup_key if name in present and name not in wanted]
+    extra = "".join(f", {quote(name)}" for name in (*keyed, "line_number", "batch_number"))
+    connection.execute(
+        f"create table loaded as select window_start, {selected}{extra} from ({sources})"
+        f" where window_start >= {timestamp(first)} and window_start < {timestamp(end)} {hidden}"
+        + (f" order by {order}" if ordered else "")
+    )
+    return _drop_shared_copies(connection, span, rules, present)
+
+
+def _drop_shared_copies(
+    connection: duckdb.DuckDBPyConnection, span: Span, rules: IngestRules, present: set[str]
+) -> dict[datetime, int]:
+    """Drop copies in the windows that more than one batch has events of."""
+    if not span.shared or not set(rules.schema.dedup_key) <= present:
+        return {}
+    listed = ", ".join(timestamp(start) for start in sorted(span.shared))
+    dropped = drop_copies(
+        connection,
+        "loaded",
+        rules.schema.dedup_key,
+        lambda number, lines: read_numbered(span.batches[number].file, lines),
+        source="batch_number",
+        only=f"window_start in ({listed})",
+    )
+    return {start.replace(tzinfo=UTC): count for start, count in dropped.items()}
+
+
+def _wanted_columns(tasks: Sequence[SloTask], rules: IngestRules) -> dict[str, str]:
+    """Columns that the tasks' queries may read, and those that telling copies apart needs, with their types."""
+    columns = dict(rules.schema.columns) | ({"payload": "JSON"} if rules.with_payload else {})
+    named = {name for task in tasks for name in task.query.columns or columns}
+    return {name: kind for name, kind in columns.items() if name.lower() in named or name in ("ts", "event", "phase")}
+
+
+def _mend(connection: duckdb.DuckDBPyConnection, batch: KnownBatch, rules: IngestRules) -> None:
+    """Read the batch again where its typed events are damaged or gone."""
+    if checksum_of(batch.events_file) == batch.events_checksum:
+        return
+    index = ingest(connection, batch.file, rules, batch.events_file)
+    if index.digest != batch.index.digest:
+        raise CannotDecide(f"{batch.file.path.name}: changed during the check; run it again")
+
+
+def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[datetime, int]:
+    rows = connection.execute("select window_start, count(*) from loaded group by all").fetchall()
+    counts = {start.replace(tzinfo=UTC): count for start, count in rows}
+    spine = [*span.before, *span.windows]
+    connection.execute(
+        """
+        create table spine as
+        select
+            unnest($1::timestamp[]) as window_start,
+            unnest($2::timestamp[]) as window_end,
+            unnest($3::boolean[]) as has_batch,
+            unnest($4::bigint[]) as events
+        """,
+        [
+            [window.start.replace(tzinfo=None) for window in spine],
+            [window.end.replace(tzinfo=None) for window in spine],
+            [span.presence[window.start] for window in spine],
+            [counts.get(window.start, 0) for window in spine],
+        ],
+    )
+    return counts
+
+
+def _measure(
+    engine: LockedEngine, task: SloTask, span: Span, windows: Sequence[Window], rules: IngestRules
+) -> Iterator[Measurement]:
+    try:
+        yield from _run(engine, task, span, windows, rules)
+    except QueryFailed as fault:
+        if len(windows) == 1:
+            yield Measurement(task.slo, windows[0].start, None, 0, error=str(fault))
+            return
+        middle = len(windows) // 2
+        yield from _measure(engine, task, span, windows[:middle], rules)
+        yield from _measure(engine, task, span, windows[middle:], rules)
+
+
+def _run(
+    engine: LockedEngine, task: SloTask, span: Span, windows: Sequence[Window], rules: IngestRules
+) -> list[Measurement]:
+    """Run the task's query so that it sees `windows` and its own lookback, and nothing else."""
+    first, end = windows[0].start - task.lookback, windows[-1].end
+    seen = f"window_start >= {timestamp(first)} and window_start < {timestamp(end)}"
+    columns = ", ".join(map(quote, ("window_start", *_wanted_columns(span.tasks, rules))))
+    engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
+    engine.prepare(f"create or replace view windows as select * from spine where {seen}")
+    result = engine.run(task.query.sql, {"phase": span.phase, "window": rules.window})
+    return list(_measurements(task.slo, result, windows))
+
+
+def _measurements(slo: str, result: Rows, windows: Sequence[Window]) -> Iterator[Measurement]:
+    """The result held against the contract: one row a window, its columns in order. Raises QueryFailed."""
+    if result.names[:3] != _FIRST_COLUMNS:
+        raise QueryFailed(f"returns {', '.join(result.names)}; the first columns must be {', '.join(_FIRST_COLUMNS)}")
+    rows: dict[datetime, tuple[Any, ...]] = {}
+    for row in result.rows:
+        if not isinstance(row[0], datetime):
+            raise QueryFailed(f"window_start is {result.types[0]}, expected TIMESTAMP")
+        start = row[0].replace(tzinfo=UTC)
+        if start in rows:
+            raise QueryFailed(f"returns the window {iso(start)} twice; group by window_start")
+        rows[start] = row
+    for window in windows:
+        if window.start not in rows:
+            yield Measurement(
+                slo, window.start, None, 0, error="returns no row for the window; start from windows and left join"
+            )
+        else:
+            yield _measurement(slo, window.start, result, rows[window.start])
+
+
+def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) -> Measurement:
+    try:
+        value = None if row[1] is None else float(row[1])
+        samples = 0 if row[2] is None else int(row[2])
+    except (TypeError, ValueError):
+        raise QueryFailed(f"value and samples are {', '.join(result.types[1:3])}, expected DOUBLE, BIGINT") from None
+    evidence = dict(zip(result.names[3:], map(_plain, row[3:]), strict=True))
+    return Measurement(slo, start, value, samples, evidence)
+
+
+def _plain(value: Any) -> Any:
+    """A value of evidence as JSON can hold it."""
+    if isinstance(value, datetime):
+        return iso(value.replace(tzinfo=UTC))
+    return value if isinstance(value, (int, str, bool, type(None))) else str(value)
+
+
+def timestamp(instant: datetime) -> str:
+    """`instant` as an SQL literal, in UTC without a zone."""
+    return f"timestamp '{instant.replace(tzinfo=None).isoformat(sep=' ')}'"

@@ -1,0 +1,280 @@
+"""What the logs hold for a stretch of time: which batches touch which window, under which digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from checker.analyzer.batches import BatchFile, LogFolder, digest_of
+from checker.analyzer.cache import Cache, checksum_of
+from checker.analyzer.ingest import Alert, BatchIndex, ReleaseSeen, ingest
+from checker.analyzer.rules import IngestRules
+from checker.analyzer.sandbox import loader
+from checker.errors import CannotDecide
+from checker.model import InputCounts
+from checker.windows import stamp
+
+# Runs a function over items, in any order, and gives the results in the items' order.
+Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBatch:
+    """A batch that has been read: its index, its key in the cache and the file of its typed events."""
+
+    file: BatchFile
+    index: BatchIndex
+    key: str
+    events_file: Path
+    events_checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Batches of a stretch of time. `unreadable` says why a batch (by its window) could not be read."""
+
+    window: timedelta
+    as_of: datetime
+    first_batch: datetime | None
+    newest_batch: datetime | None
+    batches: Mapping[datetime, KnownBatch]
+    unreadable: Mapping[datetime, str]
+    touching: Mapping[datetime, tuple[KnownBatch, ...]]
+
+    def has_batch(self, window_start: datetime) -> bool:
+        """Whether the window has a batch of its own, readable or not."""
+        return window_start in self.batches or window_start in self.unreadable
+
+    def touches(self, window_start: datetime) -> tuple[KnownBatch, ...]:
+        """Batches that hold events of the window, oldest first."""
+        return self.touching.get(window_start, ())
+
+    def inputs_digest(self, window_start: datetime, lookback: timedelta = timedelta(0)) -> str:
+        """SHA-256 over the digests of every batch with events of the window or of its lookback."""
+        parts = []
+        start = window_start - lookback
+        while start <= window_start:
+            own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{self.unreadable.get(start, '')}"
+            parts.append(
+                own + ",".join(f"{stamp(batch.file.start)}={self._seen(batch)}" for batch in self.touches(start))
+            )
+            start += self.window
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _seen(self, batch: KnownBatch) -> str:
+        """The batch's key, marked where its seal lies after `as_of` and therefore does not exist."""
+        return f"{batch.key}@{self.as_of.isoformat()}" if self.seal_is_later(batch) else batch.key
+
+    def seal_is_later(self, batch: KnownBatch) -> bool:
+        """Whether the batch holds a seal line later than `as_of`."""
+        return batch.index.last_seal_at is not None and batch.index.last_seal_at > self.as_of
+
+    def logs_digest(self, starts: Iterable[datetime]) -> str:
+        """SHA-256 over the bytes of all batches that touch these windows or belong to them."""
+        wanted = set(starts)
+        used = [batch for start in wanted for batch in self.touches(start)]
+        used += [self.batches[start] for start in wanted if start in self.batches]
+        lines = sorted({f"{stamp(batch.file.start)} {batch.index.digest}" for batch in used})
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def counts(self, window_start: datetime, events: int, duplicates: int) -> InputCounts:
+        """Where the window's lines went; `events` and `duplicates` are those of the window over all batches."""
+        own = self.batches.get(window_start)
+        used = {batch.file.start for batch in self.touches(window_start)} | ({window_start} if own else set())
+        return InputCounts(
+            batches=len(used),
+            lines=own.index.lines if own else 0,
+            events=events,
+            duplicates=duplicates,
+            too_late=own.index.too_late if own else 0,
+            quarantined=sum(own.index.quarantined.values()) if own else 0,
+            quarantined_by_reason=dict(own.index.quarantined) if own else {},
+        )
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """Every alert among the events, oldest first."""
+        return tuple(
+            sorted((alert for batch in self.batches.values() for alert in batch.index.alerts), key=_alert_order)
+        )
+
+    def releases(self, phase: str) -> tuple[ReleaseSeen, ...]:
+        """When each release was seen in a window of `phase`, oldest first."""
+        seen = (row for batch in self.batches.values() for row in batch.index.releases if row.phase == phase)
+        return tuple(sorted(seen, key=lambda row: (row.first_at, row.release)))
+
+
+def _alert_order(alert: Alert) -> tuple[Any, ...]:
+    return alert.at, alert.window_start, alert.phase, alert.name, alert.severity
+
+
+def load_telemetry(
+    folder: LogFolder,
+    cache: Cache,
+    rules: IngestRules,
+    first: datetime,
+    last: datetime,
+    as_of: datetime,
+    run: Mapper,
+    verify: bool = False,
+) -> Telemetry:
+    """Know every batch that can hold events of the windows that start in `[first, last]`, as of `as_of`.
+
+    A batch reaches forward by the lateness and back by `max_late`. Batches that the cache knows are not opened, unless
+    `verify` asks for their digests again.
+    """
+    reach = rules.window * (-(-rules.lateness // rules.window))
+    latest = min(last + rules.max_late, as_of - rules.window)
+    there = [batch for batch in folder.batches if batch.start + rules.window <= as_of]
+    files = folder.between(first - reach, latest)
+    known, unreadable = _know(files, folder, cache, rules, run, verify)
+    touching: dict[datetime, list[KnownBatch]] = {}
+    for batch in sorted(known.values(), key=lambda item: item.file.start):
+        for start in batch.index.touches:
+            touching.setdefault(start, []).append(batch)
+    return Telemetry(
+        window=rules.window,
+        as_of=as_of,
+        first_batch=there[0].start if there else None,
+        newest_batch=there[-1].start if there else None,
+        batches={batch.file.start: batch for batch in known.values()},
+        unreadable=unreadable,
+        touching={start: tuple(batches) for start, batches in touching.items()},
+    )
+
+
+def _know(
+    files: Sequence[BatchFile], folder: LogFolder, cache: Cache, rules: IngestRules, run: Mapper, verify: bool
+) -> tuple[dict[datetime, KnownBatch], dict[datetime, str]]:
+    place = hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:16]
+    names = {batch: f"{place}/{batch.path.name}" for batch in files}
+    digests = _known_digests(files, names, cache, verify)
+    keys = {batch: batch_key(rules, batch, digest) for batch, digest in digests.items()}
+    rows = cache.get("batches", keys.values())
+    known: dict[datetime, KnownBatch] = {}
+    missing: list[BatchFile] = []
+    for batch in files:
+        key = keys.get(batch, "")
+        row = rows.get(key)
+        if row and cache.events_file(key).exists():
+            known[batch.start] = _known_batch(batch, _index_from(row["index"]), key, cache, row["checksum"])
+        else:
+            missing.append(batch)
+    unreadable: dict[datetime, str] = {}
+    for batch, result in zip(missing, _read_missing(missing, cache, rules, run), strict=True):
+        if isinstance(result, str):
+            unreadable[batch.start] = result
+            continue
+        signature, index, key, checksum = result
+        known[batch.start] = _known_batch(batch, index, key, cache, checksum)
+        cache.put("files", {names[batch]: [*signature, index.digest]})
+        cache.put("batches", {key: {"index": _index_to(index), "checksum": checksum}})
+    return known, unreadable
+
+
+def _known_digests(
+    files: Sequence[BatchFile], names: Mapping[BatchFile, str], cache: Cache, verify: bool
+) -> dict[BatchFile, str]:
+    """Digests of the batches that lie as they lay when they were last hashed."""
+    rows = cache.get("files", names.values())
+    digests: dict[BatchFile, str] = {}
+    for batch in files:
+        row = rows.get(names[batch])
+        try:
+            if row and tuple(row[:4]) == batch.signature():
+                digests[batch] = digest_of(batch.path) if verify else row[4]
+        except OSError:
+            continue  # it is read, and fails, as one that the cache does not know
+    return digests
+
+
+def batch_key(rules: IngestRules, batch: BatchFile, digest: str) -> str:
+    """The key of what reading this batch under these rules gives."""
+    return hashlib.sha256(f"{rules.digest} {stamp(batch.start)} {digest}".encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads batches for one mapper; remembers which columns the last batch had."""
+
+    rules: IngestRules
+    folder: Path
+    likely: tuple[str, ...] = field(default=())
+
+    def read(self, batches: Sequence[BatchFile]) -> list[Any]:
+        with loader() as connection:
+            return [self._read_one(connection, batch) for batch in batches]
+
+    def _read_one(self, connection: Any, batch: BatchFile) -> Any:
+        scratch = self.folder / f"reading-{stamp(batch.start)}-{id(self)}.parquet"
+        try:
+            signature = batch.signature()
+            index = ingest(connection, batch, self.rules, scratch, self.likely)
+        except (CannotDecide, OSError) as fault:
+            return str(fault)
+        self.likely = index.columns
+        key = batch_key(self.rules, batch, index.digest)
+        checksum = checksum_of(scratch)
+        scratch.replace(self.folder / f"{key}.parquet")
+        return signature, index, key, checksum
+
+
+def _read_missing(missing: Sequence[BatchFile], cache: Cache, rules: IngestRules, run: Mapper) -> Iterator[Any]:
+    """Results for `missing`, in order: what `_Reader` gives, or a text that says why a batch could not be read."""
+    portions = [missing[start : start + 8] for start in range(0, len(missing), 8)]
+
+    def read(portion: Sequence[BatchFile]) -> list[Any]:
+        return _Reader(rules, cache.events_folder).read(portion)
+
+    for results in run(read, portions):
+        yield from results
+
+
+def _known_batch(batch: BatchFile, index: BatchIndex, key: str, cache: Cache, checksum: str) -> KnownBatch:
+    return KnownBatch(batch, index, key, cache.events_file(key), checksum)
+
+
+def _seconds(instant: datetime) -> float:
+    return instant.timestamp()
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _index_to(index: BatchIndex) -> dict[str, Any]:
+    """A BatchIndex as JSON; times as ISO texts."""
+    document = asdict(index)
+    for name in ("events", "duplicates"):
+        document[name] = {start.isoformat(): count for start, count in document[name].items()}
+    for name, times in (("releases", ("window_start", "first_at")), ("alerts", ("at", "window_start"))):
+        document[name] = [row | {key: row[key].isoformat() for key in times} for row in document[name]]
+    document["last_seal_at"] = index.last_seal_at.isoformat() if index.last_seal_at else None
+    return document
+
+
+def _index_from(document: Mapping[str, Any]) -> BatchIndex:
+    def at(text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    return BatchIndex(
+        digest=document["digest"],
+        lines=document["lines"],
+        too_late=document["too_late"],
+        events={at(start): count for start, count in document["events"].items()},
+        duplicates={at(start): count for start, count in document["duplicates"].items()},
+        quarantined=document["quarantined"],
+        releases=tuple(
+            ReleaseSeen(at(row["window_start"]), row["phase"], row["release"], at(row["first_at"]))
+            for row in document["releases"]
+        ),
+        alerts=tuple(
+            Alert(at(row["at"]), at(row["window_start"]), row["phase"], row["name"], row["severity"])
+            for row in document["alerts"]
+        ),
+        last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
+        columns=tuple(document["columns"]),
+    )

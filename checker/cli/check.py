@@ -1,0 +1,111 @@
+"""`phasegate check`: measure, judge, decide, show."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from checker.cli.common import (
+    cache_folder,
+    cache_option,
+    clock,
+    ledger_file,
+    logs_folder,
+    progress_line,
+    read_governed,
+    source_options,
+    threads_option,
+)
+from checker.errors import UsageError
+from checker.model import CheckResult, Status
+
+if TYPE_CHECKING:
+    from checker.analyzer.governed import Governed
+
+EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA: 3, Status.ERROR: 3}
+
+
+@click.command("check")
+@click.option("--phase", required=True, help="The phase whose thresholds and gate hold.")
+@click.option("--events-of", metavar="PHASE", help="Judge the events of another phase (a what-if).")
+@source_options
+@click.option("--fixture", type=click.Path(path_type=Path), help="One JSONL file instead of --logs, and no ledger.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Also show the notices that would go out.")
+@click.option("--fail-on-warn", is_flag=True, help="Exit 1 for a warning.")
+@click.option("--verify-logs", is_flag=True, help="Hash every batch again, whatever the cache says.")
+@threads_option
+@cache_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    phase: str,
+    events_of: str | None,
+    policy: Path,
+    logs: Path | None,
+    ledger: Path | None,
+    as_of: datetime | None,
+    fixture: Path | None,
+    format_: str,
+    dry_run: bool,
+    fail_on_warn: bool,
+    verify_logs: bool,
+    threads: int | None,
+    use_cache: bool,
+) -> None:
+    """Measure, judge, decide and show. Nothing is written but the cache."""
+    from checker.engines.local import local_mapper
+    from checker.pipeline import Request, check, read_past
+
+    governed = read_governed(policy)
+    with contextlib.ExitStack() as stack:
+        request = Request(
+            phase=phase,
+            events_of=events_of,
+            as_of=clock(as_of),
+            logs=logs_folder(governed, logs),
+            ledger=ledger_file(governed, ledger),
+            cache=cache_folder(governed.policy.root, use_cache),
+            verify_logs=verify_logs,
+            with_notices=dry_run,
+            run=local_mapper(threads, progress_line("reading")),
+        )
+        if fixture is not None:
+            if logs or ledger:
+                raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
+            request = stack.enter_context(_fixture(governed, request, fixture, as_of))
+        result = check(governed, request, past := read_past(request))
+    if past.torn:
+        click.echo(f"ledger: {past.torn}", err=True)
+    _show(result, governed, format_, dry_run)
+    outcome = result.decision.outcome
+    ctx.exit(1 if fail_on_warn and outcome is Status.WARN else EXIT_CODES[outcome])
+
+
+@contextlib.contextmanager
+def _fixture(governed: Governed, request: object, fixture: Path, as_of: datetime | None):  # type: ignore[no-untyped-def]
+    """The request on the fixture's lines, dealt out to the batches of their windows in a folder of their own."""
+    from checker.analyzer.fixture import deal_out
+    from checker.windows import closed_at
+
+    with deal_out(fixture, governed.rules) as (folder, newest):
+        closes = closed_at(newest, governed.policy.lateness)
+        yield replace(request, logs=folder, ledger=None, cache=None, as_of=as_of or closes)  # type: ignore[type-var]
+
+
+def _show(result: CheckResult, governed: Governed, format_: str, dry_run: bool) -> None:
+    if format_ == "json":
+        from checker.cli.formats.json_document import to_json
+
+        click.echo(to_json(result, governed.policy), nl=False)
+        return
+    from checker.cli.formats.table import render_table
+
+    colour = sys.stdout.isatty()
+    click.echo(render_table(result, governed.policy, colour=colour, width=80), color=colour)

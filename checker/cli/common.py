@@ -1,0 +1,111 @@
+"""Options that commands share, and what stands behind them: paths of a project, the clock, progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from checker.errors import UsageError
+from checker.windows import parse_iso
+
+if TYPE_CHECKING:
+    from checker.analyzer.governed import Governed
+    from checker.engines.local import Progress
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+CACHE_VARIABLE = "PHASEGATE_CACHE"
+
+
+class Instant(click.ParamType[datetime]):
+    """A time with a zone, as in 2026-01-02T11:45:00Z."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The instant in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_iso(value)
+        except ValueError as fault:
+            self.fail(f"{value!r} is not a time such as 2026-01-02T11:45:00Z ({fault})", param, ctx)
+
+
+def source_options(function: Function) -> Function:
+    """`--policy`, `--logs`, `--ledger`, `--as-of`: on every command that looks at a rollout."""
+    for option in (
+        click.option("--as-of", type=Instant(), help="The clock for everything (default: now)."),
+        click.option("--ledger", type=click.Path(path_type=Path), help="The ledger (default: ledger/TARGET.jsonl)."),
+        click.option("--logs", type=click.Path(path_type=Path), help="Folder of batches (default: logs/TARGET)."),
+        policy_option,
+    ):
+        function = option(function)
+    return function
+
+
+policy_option = click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    default=Path("policy/policy.yaml"),
+    show_default=True,
+    help="The policy; its folder's parent is the project.",
+)
+cache_option = click.option(
+    "--cache/--no-cache",
+    "use_cache",
+    default=True,
+    help="Keep what was read and measured in .phasegate (default: yes).",
+)
+
+threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many to use (default: all cores).")
+
+
+def read_governed(policy: Path) -> Governed:
+    """The governed files of `policy`. Raises GovernedFilesInvalid with every problem."""
+    from checker.analyzer.governed import load_governed
+
+    return load_governed(policy)
+
+
+def clock(as_of: datetime | None) -> datetime:
+    """`as_of`, or now: the only place where a command reads the clock."""
+    return as_of or datetime.now(UTC).replace(microsecond=0)
+
+
+def cache_folder(root: Path, use_cache: bool) -> Path | None:
+    """Where the project's cache lies (PHASEGATE_CACHE moves it), or None for none."""
+    if not use_cache:
+        return None
+    return Path(os.environ.get(CACHE_VARIABLE) or root / ".phasegate" / "cache")
+
+
+def logs_folder(governed: Governed, logs: Path | None) -> Path:
+    """The folder of batches: as given, else `logs/<target>` of the project. Raises UsageError for a file."""
+    folder = logs or governed.policy.root / "logs" / governed.policy.target
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--logs {folder}: is a file; give the folder of batches, or a single file with --fixture")
+    return folder
+
+
+def ledger_file(governed: Governed, ledger: Path | None) -> Path:
+    """The ledger: as given, else `ledger/<target>.jsonl` of the project. Raises UsageError for one that is not there."""
+    if ledger is not None and not ledger.is_file():
+        raise UsageError(f"--ledger {ledger}: there is no such file")
+    return ledger or governed.policy.root / "ledger" / f"{governed.policy.target}.jsonl"
+
+
+def progress_line(label: str) -> Progress | None:
+    """A counter on stderr, on a terminal alone; it appears where the work is slow enough to see it."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        click.echo(f"\r{label} {done}/{total}", nl=done == total, err=True)
+
+    return show

@@ -1,0 +1,100 @@
+"""Lines of a terminal: columns by the width of their characters, wrapped text, and styles where colour is wanted."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from checker.units import plain
+
+GAP = "   "
+INDENT = "  "
+_MIN_FLEXIBLE = 8
+_MAX_FIXED = 26
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a line and its style, in rich's words (`bold red`); empty for none."""
+
+    text: str
+    style: str = ""
+
+
+Line = tuple[Span, ...]
+
+
+def colour_wanted(is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Whether to colour: on a terminal that can, unless NO_COLOR is set to anything."""
+    return is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def paint(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as text, without trailing blanks, with ANSI styles only where `colour`."""
+    if not colour:
+        return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, color_system="standard", width=10_000, _environ={})
+    for line in lines:
+        text = Text.assemble(*((span.text, span.style) for span in line))
+        text.rstrip()
+        console.print(text, soft_wrap=True, highlight=False)
+    return stream.getvalue()
+
+
+def wrapped(text: str, width: int, style: str = "", label: str = "") -> Iterator[Line]:
+    """`text` after `label`, in lines of at most `width`, those after the first indented under its beginning.
+
+    Control characters are escaped. A word longer than a line is broken.
+    """
+    head = INDENT + label
+    room = max(width - cell_len(head), _MIN_FLEXIBLE)
+    for number, line in enumerate(textwrap.wrap(plain(text), room, break_on_hyphens=False) or [""]):
+        yield Span(head if number == 0 else " " * cell_len(head)), Span(line, style)
+
+
+def ends(left: str, right: str, width: int, right_style: str) -> Iterator[Line]:
+    """`left` and, at the right edge, `right`; on a line of its own where both do not fit."""
+    space = width - cell_len(left) - cell_len(right)
+    if space >= 2:
+        yield Span(left, "bold"), Span(" " * space), Span(right, right_style)
+        return
+    yield from ((Span(line, "bold"),) for line in textwrap.wrap(left, width, break_on_hyphens=False))
+    yield (Span(" " * max(0, width - cell_len(right))), Span(right, right_style))
+
+
+def columns(
+    rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]], width: int, *, right: frozenset[int], least: int
+) -> Iterator[Line]:
+    """A table, its first row the heads. The first column gives way (…) so that the rest fits into `width`.
+
+    `right` are the columns set to the right, `least` the width below which none but the first two shrinks.
+    """
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = [min(max(map(cell_len, column)), _MAX_FIXED) for column in zip(*cells, strict=True)]
+    others = sum(size + len(GAP) for size in widths[1:]) + len(INDENT)
+    widest = max(cell_len(row[0]) for row in cells)
+    widths[0] = max(min(widest, width - others), min(widest, _MIN_FLEXIBLE))
+    widths[1] = max(widths[1], least)
+    for row, row_styles in zip(cells, styles, strict=True):
+        yield tuple(_cells(row, row_styles, widths, right))
+
+
+def _cells(row: Sequence[str], styles: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> Iterator[Span]:
+    for index, (cell, style, size) in enumerate(zip(row, styles, widths, strict=True)):
+        yield Span(GAP if index else INDENT)
+        shown = _fitted(cell, size)
+        padding = Span(" " * (size - cell_len(shown)))
+        yield from (padding, Span(shown, style)) if index in right else (Span(shown, style), padding)
+
+
+def _fitted(cell: str, size: int) -> str:
+    if cell_len(cell) <= size:
+        return cell
+    return set_cell_size(cell, size - 1).rstrip() + "…"

@@ -1,0 +1,90 @@
+"""`phasegate replay`: the check at every closed window of a span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from checker.cli.check import EXIT_CODES
+from checker.cli.common import (
+    Instant,
+    cache_folder,
+    cache_option,
+    clock,
+    ledger_file,
+    logs_folder,
+    progress_line,
+    read_governed,
+    source_options,
+    threads_option,
+)
+from checker.errors import CannotDecide, UsageError
+from checker.model import Decision, Status
+
+
+@click.command("replay")
+@click.option("--phase", required=True, help="The phase whose thresholds and gate hold.")
+@click.option("--events-of", metavar="PHASE", help="Judge the events of another phase.")
+@click.option("--since", type=Instant(), required=True, help="The first window starts at or after this time.")
+@click.option("--until", type=Instant(), required=True, help="The last window starts before this time.")
+@source_options
+@click.option("--format", "format_", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@threads_option
+@cache_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    phase: str,
+    events_of: str | None,
+    since: datetime,
+    until: datetime,
+    policy: Path,
+    logs: Path | None,
+    ledger: Path | None,
+    as_of: datetime | None,
+    format_: str,
+    threads: int | None,
+    use_cache: bool,
+) -> None:
+    """Run the check at every closed window from --since to --until, over past logs, under this or another policy.
+
+    Exits with the code of the worst window.
+    """
+    from checker.engines.local import local_mapper
+    from checker.pipeline import Request, read_past, replay
+
+    if until <= since:
+        raise UsageError(f"--until {until:%Y-%m-%dT%H:%M:%SZ} is not after --since {since:%Y-%m-%dT%H:%M:%SZ}")
+    governed = read_governed(policy)
+    request = Request(
+        phase=phase,
+        events_of=events_of,
+        as_of=clock(as_of),
+        logs=logs_folder(governed, logs),
+        ledger=ledger_file(governed, ledger),
+        cache=cache_folder(governed.policy.root, use_cache),
+        run=local_mapper(threads, progress_line("reading")),
+    )
+    past = read_past(request)
+    if past.torn:
+        click.echo(f"ledger: {past.torn}", err=True)
+    outcomes = list(_show(replay(governed, request, past, since, until), format_))
+    if not outcomes:
+        raise CannotDecide("no window of the span is closed; nothing was judged (look at --since, --until and --as-of)")
+    ctx.exit(EXIT_CODES[max(outcomes, key=lambda outcome: outcome.severity)])
+
+
+def _show(decisions: Iterable[Decision], format_: str) -> Iterator[Status]:
+    """Print each decision as it comes, and give its outcome."""
+    from checker.cli.formats.json_document import replay_line, to_json_line
+    from checker.cli.formats.replay_table import replay_header, replay_row
+
+    if format_ == "table":
+        click.echo(replay_header())
+    for decision in decisions:
+        text = to_json_line(replay_line(decision)) if format_ == "jsonl" else replay_row(decision) + "\n"
+        click.echo(text, nl=False)
+        yield decision.outcome

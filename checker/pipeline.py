@@ -1,0 +1,244 @@
+"""The stages in order: logs → judgements → gate → decision. The only module that knows the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from checker.analyzer.batches import LogFolder
+from checker.analyzer.cache import open_cache
+from checker.analyzer.decide import Case, Standing, decide
+from checker.analyzer.gate import GateRunner
+from checker.analyzer.governed import Governed
+from checker.analyzer.history import (
+    History,
+    Lens,
+    ask_gate,
+    earliest_pass,
+    gate_lookback,
+    last_break,
+    load_history,
+    open_gate,
+    with_recorded,
+)
+from checker.analyzer.judge import JudgedWindow
+from checker.analyzer.streak import new_release_at, streak_start
+from checker.analyzer.telemetry import Mapper
+from checker.engines.local import local_mapper
+from checker.errors import UsageError
+from checker.ledger.records import Record, read_ledger
+from checker.ledger.state import LedgerState, fold
+from checker.model import CheckResult, Decision, Notice, Provenance, Status, Window
+from checker.policy.model import COMPLETE, OFF
+from checker.reporter.render import notices_for
+from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at, windows_between
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a command asks of the pipeline. `ledger` None means that none is to be read; `cache` None, that none is kept."""
+
+    phase: str
+    as_of: datetime
+    logs: Path
+    ledger: Path | None = None
+    events_of: str | None = None
+    cache: Path | None = None
+    verify_logs: bool = False
+    with_notices: bool = False
+    run: Mapper = field(default_factory=local_mapper)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The ledger up to some instant: its records, what they come to, and what was set aside."""
+
+    records: tuple[Record, ...] = ()
+    state: LedgerState = field(default_factory=LedgerState)
+    torn: str | None = None
+
+    def until(self, instant: datetime) -> Past:
+        """The same as it was at `instant`."""
+        records = tuple(record for record in self.records if record.at <= instant)
+        return self if len(records) == len(self.records) else Past(records, fold(records), self.torn)
+
+
+def read_past(request: Request) -> Past:
+    """The ledger as of the request's clock. Raises LedgerInvalid."""
+    if request.ledger is None:
+        return Past()
+    ledger = read_ledger(request.ledger, request.as_of)
+    return Past(ledger.records, fold(ledger.records), ledger.torn)
+
+
+def check(governed: Governed, request: Request, past: Past) -> CheckResult:
+    """Judge what is to be judged as of the request's clock, and decide. Writes nothing but the cache."""
+    lens = _lens(governed, request)
+    policy = governed.policy
+    newest = newest_closed(request.as_of, policy.window, policy.lateness)
+    folder = LogFolder(request.logs)
+    what_if = _is_what_if(past.state, request.phase)
+    entry = _phase_entry(policy.window, folder, past.state, what_if, newest)
+    lookback = gate_lookback(governed, request.phase)
+    first = max(floor_to_window(newest.end - lookback, policy.window), min(entry, newest.start))
+    undecided = [] if what_if else _undecided_starts(past.state, entry, newest, policy.window)
+    first = min([first, *undecided])
+    with open_cache(request.cache) as cache:
+        history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
+    judged = list(history.judged.values())
+    due = {newest.start, *undecided, *([] if what_if else _changed_starts(history, past.state))}
+    with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
+        decision = _decide(
+            history, runner, past, [item for item in judged if item.window.start in due], newest, entry, what_if, True
+        )
+    outcomes = [item.outcome for item in judged if item.window < decision.window]
+    notices = _notices(governed, decision, outcomes) if request.with_notices else ()
+    return CheckResult(decision, _provenance(history), notices)
+
+
+def replay(governed: Governed, request: Request, past: Past, since: datetime, until: datetime) -> Iterator[Decision]:
+    """The check at every window that starts in `[since, until)` and is closed, oldest first, as the logs are now."""
+    lens = _lens(governed, request)
+    policy = governed.policy
+    newest = newest_closed(request.as_of, policy.window, policy.lateness)
+    start = ceil_to_window(since, policy.window)
+    last = min(newest.start, ceil_to_window(until, policy.window) - policy.window)
+    if last < start:
+        return
+    folder = LogFolder(request.logs)
+    begun = _phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
+    first = min(start, max(begun, start + policy.window - gate_lookback(governed, request.phase)))
+    with open_cache(request.cache) as cache:
+        history = load_history(governed, folder, cache, request.run, lens, first, last, request.verify_logs)
+    judged = list(history.judged.values())
+    with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
+        for item in judged:
+            if item.window.start < start:
+                continue
+            at = closed_at(item.window, policy.lateness)
+            then = past.until(at)
+            what_if = _is_what_if(then.state, request.phase)
+            entry = _phase_entry(policy.window, folder, then.state, what_if, item.window)
+            seen = replace(history, lens=replace(lens, as_of=at))
+            yield _decide(seen, runner, then, [item], item.window, entry, what_if, False)
+
+
+def _lens(governed: Governed, request: Request) -> Lens:
+    names = governed.policy.phase_names
+    for name in (request.phase, request.events_of or request.phase):
+        if name not in names:
+            raise UsageError(f"there is no phase {name!r}; the policy has {', '.join(names)}")
+    return Lens(request.phase, request.events_of or request.phase, request.as_of)
+
+
+def _is_what_if(state: LedgerState, phase: str) -> bool:
+    """Whether the ledger knows another phase as the current one."""
+    return state.phase is not None and state.phase != phase
+
+
+def _phase_entry(length: timedelta, folder: LogFolder, state: LedgerState, what_if: bool, newest: Window) -> datetime:
+    """When the phase was entered: as the ledger says, else with the first batch, else with the newest window."""
+    if state.entered_at is not None and not what_if:
+        return ceil_to_window(state.entered_at, length)
+    first = folder.batches[0].start if folder.batches else newest.start
+    return min(first, newest.start)
+
+
+def _undecided_starts(state: LedgerState, entry: datetime, newest: Window, length: timedelta) -> list[datetime]:
+    """Closed windows since the phase's entry that no recorded decision covers; none where there is no ledger."""
+    if not state.exists or state.phase in (None, OFF, COMPLETE):
+        return []
+    return [window.start for window in windows_between(entry, newest.end, length) if window.start not in state.decided]
+
+
+def _changed_starts(history: History, state: LedgerState) -> list[datetime]:
+    """Decided windows whose inputs are no longer those that were decided on: late events came."""
+    lookback = max(task.lookback for task in history.governed.tasks)
+    return [
+        start
+        for start in history.judged
+        if start in state.decided
+        and state.decided[start].phase == history.lens.phase
+        and state.decided[start].inputs_digest != history.telemetry.inputs_digest(start, lookback)
+    ]
+
+
+def _as_recorded(history: History, judged: Sequence[JudgedWindow], past: Past) -> list[JudgedWindow]:
+    violations = past.state.recorded_violations
+    return [with_recorded(item, history.lens.phase, violations) for item in judged] if violations else list(judged)
+
+
+def _decide(
+    history: History,
+    runner: GateRunner,
+    past: Past,
+    due: Sequence[JudgedWindow],
+    newest: Window,
+    entry: datetime,
+    what_if: bool,
+    is_check: bool,
+) -> Decision:
+    """Ask the gate with `newest` as the newest window, and decide over the windows that are `due`."""
+    governed, lens = history.governed, history.lens
+    length = governed.policy.window
+    release_at = new_release_at(history.telemetry.releases(lens.events_of), newest.end)
+    changed_at = past.state.judging_digest_changed_at(governed.judging_digest) if is_check and not what_if else None
+    since = streak_start(length, entry, release_at, changed_at)
+    at = lens.as_of
+    gate = ask_gate(runner, history, newest, since, at)
+    if is_check:
+        gate = replace(gate, earliest_pass=earliest_pass(runner, history, newest, since, gate))
+    streak = [item for item in history.judged.values() if since <= item.window.start <= newest.start]
+    return decide(
+        Case(
+            policy=governed.policy,
+            phase=lens.phase,
+            events_of=lens.events_of,
+            as_of=at,
+            judged=tuple(due),
+            gate=gate,
+            last_break=last_break(history, _as_recorded(history, streak, past)),
+            standing=Standing() if what_if else _standing(history, past.state, due),
+            what_if=what_if,
+        )
+    )
+
+
+def _standing(history: History, state: LedgerState, due: Sequence[JudgedWindow]) -> Standing:
+    """What the ledger holds against or for a decision made now."""
+    as_of, rollback = history.lens.as_of, history.governed.policy.rollback
+    incident, ended, pause = state.open_incident, state.rollbacks_ended, state.paused_at(as_of)
+    return Standing(
+        incident=incident.id if incident else None,
+        incident_rolled_back=bool(incident and incident.rollback_recorded),
+        rolled_back_at=ended[-1].at if ended else None,
+        rollbacks=sum(item.at > as_of - rollback.max_rollbacks_within for item in ended),
+        approvals=state.advance_approvals(history.governed.judging_digest),
+        blocking_alerts=history.blocking_alerts(item.window for item in due),
+        paused=pause.reason if pause else None,
+    )
+
+
+def _provenance(history: History) -> Provenance:
+    """What the decision was made from; the logs are those of every judged window and of its lookback."""
+    governed = history.governed
+    length = governed.policy.window
+    before = max(task.lookback for task in governed.tasks) // length
+    first = min(history.judged)
+    return Provenance(
+        governed_digest=governed.governed_digest,
+        judging_digest=governed.judging_digest,
+        queries={path: query.digest for path, query in sorted(governed.queries.items())},
+        logs_digest=history.telemetry.logs_digest(
+            {*history.judged, *(first - length * n for n in range(1, before + 1))}
+        ),
+        engine=governed.engine,
+    )
+
+
+def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:
+    root = governed.policy.templates_root
+    sources = {rule.template: (root / rule.template).read_text("utf-8") for rule in governed.policy.notices.values()}
+    return notices_for(governed.policy, decision, outcomes, sources)

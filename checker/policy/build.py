@@ -1,0 +1,127 @@
+"""Builds the frozen policy from a document in which no fault was found; what is left out gets its default here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from checker.model import Comparison, OnViolation, Threshold
+from checker.policy.durations import parse_duration
+from checker.policy.model import Collector, Gate, NoticeRule, Phase, Policy, Rollback, Slo
+from checker.policy.rules import DEFAULT_LATENESS, DEFAULT_MAX_LATE
+from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
+
+_DEFAULT_RETRY = ("30s", "60s", "120s", "240s")
+
+
+def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
+    """The policy that the sound `document` of the file `path` in the project `root` says."""
+    names = tuple(phase["name"] for phase in document["phases"])
+    return Policy(
+        path=path,
+        root=root,
+        target=document["target"],
+        title=document.get("title", document["target"]),
+        window=_time(document["window"]),
+        lateness=_time(document.get("lateness", DEFAULT_LATENESS)),
+        max_late=_time(document.get("max_late", DEFAULT_MAX_LATE)),
+        max_quarantined=float(document.get("max_quarantined", 0.05)),
+        event_schema=document["event_schema"],
+        phases=tuple(_phase(phase) for phase in document["phases"]),
+        slos={name: _slo(name, slo, names) for name, slo in document["slos"].items()},
+        gates={name: _gate(name, gate) for name, gate in document["gates"].items()},
+        notices={name: _notice(name, rule) for name, rule in document.get("notices", {}).items()},
+        rollback=_rollback(document["rollback"]),
+        collector=_collector(document.get("collector", {}), document["window"]),
+        allow_looser=document.get("allow_looser"),
+    )
+
+
+def _time(text: str) -> timedelta:
+    duration = parse_duration(text)
+    if duration is None:
+        raise ValueError(f"{text!r} is no duration")
+    return duration
+
+
+def _phase(phase: dict[str, Any]) -> Phase:
+    return Phase(
+        name=phase["name"],
+        title=phase.get("title", phase["name"]),
+        audience=phase["audience"],
+        duty=phase.get("duty", ""),
+        approvers=tuple(phase["approvers"]),
+        gate=phase["gate"],
+    )
+
+
+def _slo(name: str, slo: dict[str, Any], phases: tuple[str, ...]) -> Slo:
+    return Slo(
+        name=name,
+        title=slo.get("title", name),
+        query=slo["query"],
+        unit=slo["unit"],
+        comparison=Comparison(slo["comparison"]),
+        thresholds={phase: _threshold(slo, phase) for phase in phases},
+        min_samples=int(slo.get("min_samples", 1)),
+        no_data_is_violation=slo.get("on_no_data", "hold") == "violation",
+        on_violation=OnViolation(slo.get("on_violation", "rollback")),
+        note=slo.get("note", ""),
+    )
+
+
+def _threshold(slo: dict[str, Any], phase: str) -> Threshold:
+    comparison = Comparison(slo["comparison"])
+    limit = slo["threshold"][phase]
+    return Threshold(comparison, float(limit), _warn_limit(slo, comparison, limit, phase))
+
+
+def _warn_limit(slo: dict[str, Any], comparison: Comparison, limit: float, phase: str) -> float | None:
+    match comparison:
+        case Comparison.LTE:
+            return warn_limit_at(limit, slo.get("warn_at", DEFAULT_WARN_AT))
+        case Comparison.GTE:
+            line = slo["warn_below"]
+            return float(line[phase] if isinstance(line, dict) else line)
+        case Comparison.EQ:
+            return None
+
+
+def _gate(name: str, gate: dict[str, Any]) -> Gate:
+    parameters = dict(gate.get("parameters", {}))
+    return Gate(name, gate.get("title", name), gate["query"], parameters)
+
+
+def _notice(notice_id: str, rule: dict[str, Any]) -> NoticeRule:
+    return NoticeRule(
+        id=notice_id,
+        channel=rule["channel"],
+        outcome=rule["outcome"],
+        phases=tuple(rule["phases"]),
+        automatic=tuple(rule.get("automatic", rule["phases"])),
+        repeat=rule.get("repeat", "on_change"),
+        after_windows=int(rule.get("after_windows", 1)),
+        template=rule["template"],
+    )
+
+
+def _rollback(rollback: dict[str, Any]) -> Rollback:
+    most = rollback.get("max_rollbacks", {"count": 2, "within": "24h"})
+    recovery = rollback.get("recovery", {"every": "5m", "for": "30m"})
+    return Rollback(
+        command=tuple(rollback["command"]),
+        mode=rollback.get("mode", "propose"),
+        max_rollbacks=int(most["count"]),
+        max_rollbacks_within=_time(most["within"]),
+        recovery_every=_time(recovery["every"]),
+        recovery_for=_time(recovery["for"]),
+    )
+
+
+def _collector(collector: dict[str, Any], window: str) -> Collector:
+    return Collector(
+        cycle=_time(collector.get("cycle", window)),
+        delay_limit=_time(collector.get("delay_limit", "5m")),
+        retry=tuple(_time(pause) for pause in collector.get("retry", _DEFAULT_RETRY)),
+    )

@@ -1,0 +1,88 @@
+"""`policy.yaml` → Policy: strict, every fault at its line, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from checker.errors import GovernedFilesInvalid, Problem
+from checker.policy.build import build_policy
+from checker.policy.cursor import Cursor
+from checker.policy.files import file_faults, unused_files
+from checker.policy.model import Policy
+from checker.policy.rules import (
+    command_faults,
+    gate_faults,
+    notice_faults,
+    one_line_faults,
+    phase_faults,
+    span_faults,
+)
+from checker.policy.thresholds import threshold_faults
+from checker.policy.yaml_tree import Tree, read_yaml
+from checker.schemas import Fault, tool_schema, validate
+
+RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
+    one_line_faults,
+    phase_faults,
+    gate_faults,
+    notice_faults,
+    span_faults,
+    command_faults,
+    threshold_faults,
+)
+
+
+class Location(NamedTuple):
+    """Where a policy lies: its file, its project, and its path as messages show it."""
+
+    path: Path
+    root: Path
+    shown_as: str
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in the file `path`, whose folder's parent is the project's root.
+
+    Raises GovernedFilesInvalid with every fault of the policy, and of the files that it names or forgets.
+    """
+    location = locate(path)
+    if location.path.is_symlink():
+        raise GovernedFilesInvalid([Problem(location.shown_as, 0, 0, "is a link; put the file itself there")])
+    tree = read_yaml(location.path, location.shown_as)
+    problems = [*tree.problems, *_content_problems(tree, location)]
+    if problems:
+        raise GovernedFilesInvalid(problems)
+    return build_policy(tree.value, location.path, location.root)
+
+
+def locate(path: Path) -> Location:
+    """Where the policy `path` lies; a link in the folders above it is followed, the file itself is not.
+
+    Raises GovernedFilesInvalid where those links go in a circle.
+    """
+    try:
+        folder = path.parent.resolve()
+    except (OSError, RuntimeError) as error:
+        raise GovernedFilesInvalid([Problem(path.name, 0, 0, "its folder cannot be reached")]) from error
+    root = folder.parent
+    place = folder / path.name
+    return Location(place, root, place.relative_to(root).as_posix())
+
+
+def _content_problems(tree: Tree, location: Location) -> Iterator[Problem]:
+    if not tree.is_readable:
+        return
+    policy = Cursor(tree.value)
+    policy_folder = location.path.parent.relative_to(location.root).as_posix()
+    known = {(path, False) for path in tree.faulty}
+    for faults in (
+        validate(tree.value, tool_schema("policy")),
+        [fault for rule in RULES for fault in rule(policy)],
+        list(file_faults(policy, location.root, policy_folder)),
+    ):
+        new = [fault for fault in faults if (fault.path, fault.on_key) not in known]
+        known |= {(fault.path, fault.on_key) for fault in new if not fault.is_absence}
+        yield from (tree.problem(fault.path, fault.message, fault.on_key) for fault in new)
+    yield from unused_files(policy, location.root, policy_folder, location.shown_as)

@@ -1,0 +1,210 @@
+"""Loads JSON Schemas (Draft 2020-12), and says in words where a document departs from one."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from checker.errors import GovernedFilesInvalid, Problem
+
+DocumentPath = tuple[str | int, ...]
+MAX_SCHEMA_BYTES = 1 << 20
+TOOL_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SHOWN_LENGTH = 60
+_MESSAGE_LENGTH = 200
+_LISTED = 12
+_TYPE_NAMES = {
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+}
+_BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "exclusiveMinimum": "more than {}",
+    "exclusiveMaximum": "less than {}",
+    "minItems": "at least {} in the list",
+    "maxItems": "at most {} in the list",
+    "minProperties": "at least {} in the mapping",
+    "maxProperties": "at most {} in the mapping",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+}
+
+
+class Fault(NamedTuple):
+    """What is wrong at a path of a document. `on_key`: the key is at fault, or something below it is missing.
+
+    `is_absence` says that it is the latter: the value itself may have further faults.
+    """
+
+    path: DocumentPath
+    message: str
+    on_key: bool = False
+    is_absence: bool = False
+
+
+def tool_schema(name: str) -> dict[str, Any]:
+    """The tool's own schema `<name>.schema.json` (policy, check or ledger). Raises as `load_schema` does."""
+    return load_schema(TOOL_SCHEMAS / f"{name}.schema.json", f"schemas/{name}.schema.json")
+
+
+def load_schema(path: Path, shown_as: str) -> dict[str, Any]:
+    """The JSON object in the file `path`, called `shown_as` in errors.
+
+    Raises GovernedFilesInvalid where the file cannot be read or holds no JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SCHEMA_BYTES + 1)
+    except OSError as error:
+        raise _invalid(shown_as, f"cannot be read: {error.strerror}") from error
+    if len(content) > MAX_SCHEMA_BYTES:
+        raise _invalid(shown_as, f"is larger than {MAX_SCHEMA_BYTES} bytes")
+    return _parse_object(content, shown_as)
+
+
+def _parse_object(content: bytes, shown_as: str) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise _invalid(shown_as, f"is no JSON: {error.msg}", error.lineno, error.colno) from error
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise _invalid(shown_as, "is no JSON: not UTF-8, nested too deep, or a number is too long") from error
+    if not isinstance(document, dict):
+        raise _invalid(shown_as, f"expected a JSON object, found {shown(document)}")
+    return document
+
+
+def _invalid(shown_as: str, message: str, line: int = 0, column: int = 0) -> GovernedFilesInvalid:
+    return GovernedFilesInvalid([Problem(shown_as, line, column, message)])
+
+
+def validate(document: object, schema: Mapping[str, Any]) -> list[Fault]:
+    """Every place where `document` departs from `schema`; empty where it follows it.
+
+    The fast validator only says yes or no, and the slow one is imported only to explain a no. Their regular
+    expressions differ in whether `$` stands before a last line break: there the fast one explains itself.
+    """
+    fast = _fast_validator(json.dumps(schema))
+    if fast.is_valid(document):
+        return []
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(schema).iter_errors(document)
+    faults = list(dict.fromkeys(fault for error in errors for fault in _explain(error)))
+    return faults or [Fault(tuple(error.instance_path), error.message) for error in fast.iter_errors(document)]
+
+
+@functools.lru_cache(maxsize=16)
+def _fast_validator(schema: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.Draft202012Validator(json.loads(schema))
+
+
+def _explain(error: Any) -> Iterator[Fault]:
+    path: DocumentPath = tuple(error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        yield Fault((*path, error.instance), _wrong_value(error), on_key=True)
+    elif error.validator == "additionalProperties":
+        yield from _unknown_keys(path, error)
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        yield from (Fault(path, f"{key!r} is missing", on_key=True, is_absence=True) for key in missing)
+    else:
+        yield Fault(path, _wrong_value(error))
+
+
+def _unknown_keys(path: DocumentPath, error: Any) -> Iterator[Fault]:
+    known = list(error.schema.get("properties", ()))
+    patterns = list(error.schema.get("patternProperties", ()))
+    for key in error.instance:
+        if key not in known and not any(re.search(pattern, key) for pattern in patterns):
+            hint = nearest(key, known) or f" (known: {listed(known)})"
+            yield Fault((*path, key), f"unknown key {shown(key)}{hint}", on_key=True)
+
+
+def _wrong_value(error: Any) -> str:
+    found = shown(error.instance)
+    hint = ""
+    match error.validator:
+        case "pattern" | "type":
+            expected = error.schema.get("patternErrorMessage") or _type_names(error.validator_value)
+        case "enum":
+            expected = f"one of {listed(error.validator_value)}"
+            hint = nearest(error.instance, error.validator_value)
+        case "const":
+            expected = shown(error.validator_value)
+        case "uniqueItems":
+            return f"{shown(_first_double(error.instance))} stands in the list twice"
+        case keyword if keyword in _BOUNDS:
+            expected = _BOUNDS[keyword].format(error.validator_value)
+        case _:
+            return str(error.message)[:_MESSAGE_LENGTH]
+    return f"expected {expected}, found {found}{hint}"
+
+
+def _type_names(types: str | list[str]) -> str:
+    names = [types] if isinstance(types, str) else types
+    return " or ".join(_TYPE_NAMES[name] for name in names)
+
+
+def _first_double(items: list[Any]) -> Any:
+    return next(item for position, item in enumerate(items) if item in items[:position])
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """`; did you mean 'x'?` with the name of `valid` that is most like `name`; empty where none is."""
+    import difflib
+
+    close = difflib.get_close_matches(str(name)[:_SHOWN_LENGTH], list(valid), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[object]) -> str:
+    """`a, b, c`, cut after a dozen; `none` where there are none."""
+    items = [str(name) for name in names]
+    shortened = [*items[:_LISTED], "…"] if len(items) > _LISTED else items
+    return ", ".join(shortened) or "none"
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: short, on one line, and in the policy's own words."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            text = repr(value)
+            return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…'"
+        case dict():
+            return "a mapping" if value else "an empty mapping"
+        case list():
+            return f"a list of {len(value)}" if value else "an empty list"
+        case _:
+            return str(value)
+
+
+def dotted(path: DocumentPath) -> str:
+    """`slos.save_latency_p95.threshold` or `phases[1].gate`; a key of other characters stands in `['…']`."""
+    parts: list[str] = []
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        elif _PLAIN_KEY.fullmatch(step):
+            parts.append(f".{step}" if parts else step)
+        else:
+            parts.append(f"[{shown(step)}]")
+    return "".join(parts)
