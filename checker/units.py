@@ -91,7 +91,8 @@ def limit_text(limit: float, unit: str, limits: Iterable[float] = ()) -> str:
 
 
 def _decimals(value: float) -> int:
-    exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
+    # 0.8 of 1.8 is 1.4400000000000002 in floating point, and nobody wrote that
+    exponent = Decimal(f"{value:.12g}").normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 

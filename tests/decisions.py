@@ -132,7 +132,7 @@ def judgement(name: str, value: float | None, policy: Policy, phase: str = "B", 
 def judgements(policy: Policy, phase: str = "B", **values: float | None) -> tuple[Judgement, ...]:
     """One judgement for each SLO of the AutoSave policy; `values` replace those of a good window."""
     good: dict[str, float | None] = {
-        "save_latency_p95": 1.55,
+        "save_latency_p95": 1.41,
         "failure_rate": 0.21,
         "history_drift": 0.0,
         "collector_latency": 41.0,

@@ -108,8 +108,7 @@ def _spans(
     """Runs of windows in a row, each with few enough events; a span measures only what is missing in it."""
     for part in _runs(telemetry, windows):
         missing = tuple(task for task in tasks if any((task.slo, window.start) not in measured for window in part))
-        lookback = max((task.lookback for task in missing), default=timedelta(0))
-        yield _span(telemetry, missing, phase, tuple(part), lookback, rules)
+        yield span_of(telemetry, missing, phase, tuple(part), rules)
 
 
 def _runs(telemetry: Telemetry, windows: Sequence[Window]) -> Iterator[list[Window]]:
@@ -127,16 +126,12 @@ def _runs(telemetry: Telemetry, windows: Sequence[Window]) -> Iterator[list[Wind
         yield part
 
 
-def _span(
-    telemetry: Telemetry,
-    tasks: tuple[SloTask, ...],
-    phase: str,
-    windows: tuple[Window, ...],
-    lookback: timedelta,
-    rules: IngestRules,
+def span_of(
+    telemetry: Telemetry, tasks: tuple[SloTask, ...], phase: str, windows: tuple[Window, ...], rules: IngestRules
 ) -> Span:
+    """The span of `windows` (in a row), with all that `tasks` may read of it."""
     first = windows[0].start
-    steps = -(-lookback // rules.window)
+    steps = -(-max((task.lookback for task in tasks), default=timedelta(0)) // rules.window)
     before = tuple(
         Window(first - rules.window * step, first - rules.window * (step - 1)) for step in range(steps, 0, -1)
     )

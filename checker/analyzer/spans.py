@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from checker.analyzer.cache import checksum_of
 from checker.analyzer.copies import drop_copies
 from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
 from checker.analyzer.queries import Query
+from checker.analyzer.results import measurements
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import LockedEngine, Rows, loader
 from checker.analyzer.telemetry import KnownBatch
 from checker.errors import CannotDecide, QueryFailed
 from checker.model import Measurement, Window
-from checker.windows import iso
 
 if TYPE_CHECKING:
     import duckdb
-
-_FIRST_COLUMNS = ("window_start", "value", "samples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +66,57 @@ class SpanResult:
     counts: Mapping[datetime, WindowCounts]
 
 
-def measure_span(span: Span, rules: IngestRules) -> SpanResult:
-    """Measure every task over the span. A query that fails is run again on halves, down to the window that fails.
+@dataclass(frozen=True, slots=True)
+class OpenSpan:
+    """A span whose events are loaded, behind a locked engine. `events` and `copies` count by window start."""
+
+    span: Span
+    rules: IngestRules
+    engine: LockedEngine
+    events: Mapping[datetime, int]
+    copies: Mapping[datetime, int]
+
+    def run(self, task: SloTask, windows: Sequence[Window], sql: str | None = None) -> Rows:
+        """Run the task's query, or `sql` in its place, so that it sees `windows` (in a row) and the task's lookback.
+
+        Raises QueryFailed.
+        """
+        first, end = windows[0].start - task.lookback, windows[-1].end
+        seen = f"window_start >= {timestamp(first)} and window_start < {timestamp(end)}"
+        columns = ", ".join(map(quote, ("window_start", *_wanted_columns(self.span.tasks, self.rules))))
+        self.engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
+        self.engine.prepare(f"create or replace view windows as select * from spine where {seen}")
+        return self.engine.run(sql or task.query.sql, {"phase": self.span.phase, "window": self.rules.window})
+
+
+@contextmanager
+def open_span(
+    span: Span, rules: IngestRules, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None
+) -> Iterator[OpenSpan]:
+    """Load the span's events and lock the engine; `fill` may add made-up rows to `loaded` before that.
 
     Raises CannotDecide where a batch can no longer be read.
     """
     with loader() as connection:
         copies = load_events(connection, span, rules)
+        if fill:
+            fill(connection)
         counts = _load_windows(connection, span)
-        engine = LockedEngine(connection)
-        measurements = {
-            (task.slo, row.window_start): row
-            for task in span.tasks
-            for row in _measure(engine, task, span, span.windows, rules)
+        yield OpenSpan(span, rules, LockedEngine(connection), counts, copies)
+
+
+def measure_span(span: Span, rules: IngestRules) -> SpanResult:
+    """Measure every task over the span. A query that fails is run again on halves, down to the window that fails.
+
+    Raises CannotDecide where a batch can no longer be read.
+    """
+    with open_span(span, rules) as opened:
+        measured = {
+            (task.slo, row.window_start): row for task in span.tasks for row in _measure(opened, task, span.windows)
         }
     starts = [window.start for window in span.windows]
     return SpanResult(
-        measurements, {start: WindowCounts(counts.get(start, 0), copies.get(start, 0)) for start in starts}
+        measured, {start: WindowCounts(opened.events.get(start, 0), opened.copies.get(start, 0)) for start in starts}
     )
 
 
@@ -175,69 +208,16 @@ def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[dat
     return counts
 
 
-def _measure(
-    engine: LockedEngine, task: SloTask, span: Span, windows: Sequence[Window], rules: IngestRules
-) -> Iterator[Measurement]:
+def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
     try:
-        yield from _run(engine, task, span, windows, rules)
+        yield from list(measurements(task.slo, opened.run(task, windows), windows))
     except QueryFailed as fault:
         if len(windows) == 1:
             yield Measurement(task.slo, windows[0].start, None, 0, error=str(fault))
             return
         middle = len(windows) // 2
-        yield from _measure(engine, task, span, windows[:middle], rules)
-        yield from _measure(engine, task, span, windows[middle:], rules)
-
-
-def _run(
-    engine: LockedEngine, task: SloTask, span: Span, windows: Sequence[Window], rules: IngestRules
-) -> list[Measurement]:
-    """Run the task's query so that it sees `windows` and its own lookback, and nothing else."""
-    first, end = windows[0].start - task.lookback, windows[-1].end
-    seen = f"window_start >= {timestamp(first)} and window_start < {timestamp(end)}"
-    columns = ", ".join(map(quote, ("window_start", *_wanted_columns(span.tasks, rules))))
-    engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
-    engine.prepare(f"create or replace view windows as select * from spine where {seen}")
-    result = engine.run(task.query.sql, {"phase": span.phase, "window": rules.window})
-    return list(_measurements(task.slo, result, windows))
-
-
-def _measurements(slo: str, result: Rows, windows: Sequence[Window]) -> Iterator[Measurement]:
-    """The result held against the contract: one row a window, its columns in order. Raises QueryFailed."""
-    if result.names[:3] != _FIRST_COLUMNS:
-        raise QueryFailed(f"returns {', '.join(result.names)}; the first columns must be {', '.join(_FIRST_COLUMNS)}")
-    rows: dict[datetime, tuple[Any, ...]] = {}
-    for row in result.rows:
-        if not isinstance(row[0], datetime):
-            raise QueryFailed(f"window_start is {result.types[0]}, expected TIMESTAMP")
-        start = row[0].replace(tzinfo=UTC)
-        if start in rows:
-            raise QueryFailed(f"returns the window {iso(start)} twice; group by window_start")
-        rows[start] = row
-    for window in windows:
-        if window.start not in rows:
-            yield Measurement(
-                slo, window.start, None, 0, error="returns no row for the window; start from windows and left join"
-            )
-        else:
-            yield _measurement(slo, window.start, result, rows[window.start])
-
-
-def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) -> Measurement:
-    try:
-        value = None if row[1] is None else float(row[1])
-        samples = 0 if row[2] is None else int(row[2])
-    except (TypeError, ValueError):
-        raise QueryFailed(f"value and samples are {', '.join(result.types[1:3])}, expected DOUBLE, BIGINT") from None
-    evidence = dict(zip(result.names[3:], map(_plain, row[3:]), strict=True))
-    return Measurement(slo, start, value, samples, evidence)
-
-
-def _plain(value: Any) -> Any:
-    """A value of evidence as JSON can hold it."""
-    if isinstance(value, datetime):
-        return iso(value.replace(tzinfo=UTC))
-    return value if isinstance(value, (int, str, bool, type(None))) else str(value)
+        yield from _measure(opened, task, windows[:middle])
+        yield from _measure(opened, task, windows[middle:])
 
 
 def timestamp(instant: datetime) -> str:

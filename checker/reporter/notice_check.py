@@ -1,4 +1,4 @@
-"""Tries the notices of a policy on made-up decisions, so that a faulty template is found before there is an incident."""
+"""Tries a policy's notices on made-up decisions, so that a faulty template is found before there is an incident."""
 
 from __future__ import annotations
 

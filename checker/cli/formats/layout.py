@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.text import Text
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from checker.units import plain
 
@@ -39,6 +36,9 @@ def paint(lines: Iterable[Line], *, colour: bool) -> str:
     """The lines as text, without trailing blanks, with ANSI styles only where `colour`."""
     if not colour:
         return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
+    from rich.console import Console
+    from rich.text import Text
+
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, color_system="standard", width=10_000, _environ={})
     for line in lines:
@@ -55,8 +55,20 @@ def wrapped(text: str, width: int, style: str = "", label: str = "") -> Iterator
     """
     head = INDENT + label
     room = max(width - cell_len(head), _MIN_FLEXIBLE)
-    for number, line in enumerate(textwrap.wrap(plain(text), room, break_on_hyphens=False) or [""]):
+    for number, line in enumerate(folded(plain(text), room)):
         yield Span(head if number == 0 else " " * cell_len(head)), Span(line, style)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` columns, broken at blanks, and inside a word only where it fills a line."""
+    lines = [""]
+    for piece in (piece for word in text.split(" ") if word for piece in chop_cells(word, width)):
+        longer = f"{lines[-1]} {piece}" if lines[-1] else piece
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(piece)
+    return lines
 
 
 def ends(left: str, right: str, width: int, right_style: str) -> Iterator[Line]:
@@ -65,7 +77,7 @@ def ends(left: str, right: str, width: int, right_style: str) -> Iterator[Line]:
     if space >= 2:
         yield Span(left, "bold"), Span(" " * space), Span(right, right_style)
         return
-    yield from ((Span(line, "bold"),) for line in textwrap.wrap(left, width, break_on_hyphens=False))
+    yield from ((Span(line, "bold"),) for line in folded(left, width))
     yield (Span(" " * max(0, width - cell_len(right))), Span(right, right_style))
 
 
@@ -74,14 +86,13 @@ def columns(
 ) -> Iterator[Line]:
     """A table, its first row the heads. The first column gives way (…) so that the rest fits into `width`.
 
-    `right` are the columns set to the right, `least` the width below which none but the first two shrinks.
+    `right` are the columns set to the right; the second is at least `least` wide.
     """
     cells = [[plain(cell) for cell in row] for row in rows]
-    widths = [min(max(map(cell_len, column)), _MAX_FIXED) for column in zip(*cells, strict=True)]
-    others = sum(size + len(GAP) for size in widths[1:]) + len(INDENT)
-    widest = max(cell_len(row[0]) for row in cells)
-    widths[0] = max(min(widest, width - others), min(widest, _MIN_FLEXIBLE))
-    widths[1] = max(widths[1], least)
+    widest, second, *others = (max(map(cell_len, column)) for column in zip(*cells, strict=True))
+    sizes = [min(size, _MAX_FIXED) for size in (max(second, least), *others)]
+    room = width - len(INDENT) - sum(len(GAP) + size for size in sizes)
+    widths = (min(widest, max(room, _MIN_FLEXIBLE)), *sizes)
     for row, row_styles in zip(cells, styles, strict=True):
         yield tuple(_cells(row, row_styles, widths, right))
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from rich.cells import cell_len
 
 from checker.cli.formats.layout import INDENT, Line, Span, columns, ends, paint, wrapped
+from checker.cli.formats.notices import notice_lines
 from checker.model import CheckResult, Criterion, Decision, InputCounts, Judgement, Status, Verdict, Window
-from checker.policy.model import COMPLETE, OFF, Policy
+from checker.policy.model import COMPLETE, Policy
 from checker.reporter.facts import criterion_text, threshold_of, why
 from checker.reporter.shell import command_line
 from checker.units import NOT_MEASURED, margin_percent, plain, value_text
@@ -19,7 +20,7 @@ NONE = "–"
 _HEADS = ("SLO", "value", "threshold", "margin", "status")
 _MARGIN = frozenset({_HEADS.index("margin")})
 _LEAST_VALUE_WIDTH = 7
-_LEAST_WIDTH = 40
+_LEAST_WIDTH = 60
 _STATUS_STYLES = {
     Status.OK: "green",
     Status.WARN: "yellow",
@@ -31,9 +32,9 @@ _VERDICT_STYLES = {Verdict.ADVANCE: "bold green", Verdict.HOLD: "bold yellow", V
 
 
 def render_table(result: CheckResult, policy: Policy, *, colour: bool, width: int) -> str:
-    """The verdict as text of at most `width` columns, 40 at least, that ends in a line break.
+    """The verdict as text of at most `width` columns, 60 at least, that ends in a line break.
 
-    Only a command to run may be longer than `width`: it stays in one piece, so that it can be copied.
+    Only a command to run and the text of a notice may be longer: they stay in one piece, so that they can be copied.
     """
     width = max(width, _LEAST_WIDTH)
     decision = result.decision
@@ -44,6 +45,7 @@ def render_table(result: CheckResult, policy: Policy, *, colour: bool, width: in
         _rollback(decision, width),
         _gate(decision, policy, width),
         _input(decision.inputs, width),
+        notice_lines(result.notices, width),
     )
     return paint(_joined(blocks), colour=colour)
 
@@ -66,7 +68,7 @@ def _head(decision: Decision, width: int) -> Iterator[Line]:
         yield from wrapped(_what_if(decision), width, "cyan")
     if len(decision.judged) > 1:
         first, last = decision.judged[0].start, decision.judged[-1].start
-        span = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
+        span = f"{first:%Y-%m-%d %H:%M} to {_time(last, first)}"
         yield from wrapped(f"The worst of {len(decision.judged)} windows judged ({span})", width, "dim")
     if decision.incident is not None:
         yield from wrapped(f"Incident open: {decision.incident}", width, "bold red")
@@ -74,7 +76,7 @@ def _head(decision: Decision, width: int) -> Iterator[Line]:
 
 def _what_if(decision: Decision) -> str:
     events = f"phase {decision.events_of}'s events by " if decision.events_of != decision.phase else ""
-    return f"What-if: {events}phase {decision.phase}'s thresholds. Nothing is recorded"
+    return f"What-if: {events}phase {decision.phase}'s thresholds; nothing is recorded"
 
 
 def window_text(window: Window) -> str:
@@ -107,15 +109,24 @@ def _slo_row(row: Judgement, policy: Policy) -> tuple[str, ...]:
 
 
 def _why(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
-    """Why an SLO could not be judged, and where the outcome is not met or an incident is open, why that leads here."""
+    """Why an SLO could not be judged, and what else stands behind the decision."""
     for reason, titles in _reasons(decision, policy).items():
         yield from wrapped(f"{', '.join(titles)}: {reason}", width)
-    if not decision.outcome.is_met or decision.incident is not None:
-        for reason in decision.reasons:
+    told = _told_elsewhere(decision)
+    for reason in decision.reasons:
+        if not reason.startswith(told):
             yield from wrapped(reason, width, label="Why: ")
     if decision.outcome in (Status.NO_DATA, Status.ERROR):
         yield from wrapped("No verdict: nothing advances and nothing is rolled back. Look into it with", width, "bold")
         yield _command(("phasegate", "explain", f"--phase={decision.phase}", f"--window={iso(decision.window.start)}"))
+
+
+def _told_elsewhere(decision: Decision) -> tuple[str, ...]:
+    """How reasons begin that the gate's lines, the approvals' line and the statuses tell already, in better words."""
+    gate = decision.gate
+    criteria = (f"{row.criterion}:" for row in gate.criteria)
+    approvals = (f"approval of {role}" for role in decision.approvals_missing)
+    return (*criteria, *approvals, f"gate {gate.name}:", f"the window's outcome is {decision.outcome.value}")
 
 
 def _reasons(decision: Decision, policy: Policy) -> dict[str, list[str]]:
@@ -136,8 +147,8 @@ def _reason(row: Judgement) -> str:
 def _rollback(decision: Decision, width: int) -> Iterator[Line]:
     if not decision.rollback_required:
         return
-    aim = "switched off" if decision.rollback_to == OFF else f"phase {decision.rollback_to}"
-    yield from wrapped(f"Rollback required: from phase {decision.phase} to {aim}. Run", width, "bold red")
+    step = f"phase {decision.phase} → {decision.rollback_to}"
+    yield from wrapped(f"Rollback required: {step}. Run", width, "bold red")
     if decision.command:
         yield _command(decision.command)
 
@@ -190,7 +201,7 @@ def _time(instant: datetime, beside: datetime) -> str:
 
 
 def _next_step(decision: Decision, width: int) -> Iterator[Line]:
-    if decision.approvals_missing:
+    if decision.approvals_missing and decision.gate.passed:
         yield from wrapped(", ".join(decision.approvals_missing), width, "yellow", "Approvals missing: ")
     if decision.gate.earliest_pass is not None and not decision.gate.passed and not decision.rollback_required:
         yield from wrapped(f"Earliest advance: {decision.gate.earliest_pass:%Y-%m-%d %H:%M} UTC", width)

@@ -1,0 +1,52 @@
+"""What an SLO query returned, held against its contract: one row a window, the agreed columns first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from checker.analyzer.sandbox import Rows
+from checker.errors import QueryFailed
+from checker.model import Measurement, Window
+from checker.windows import iso
+
+FIRST_COLUMNS = ("window_start", "value", "samples")
+
+
+def measurements(slo: str, result: Rows, windows: Sequence[Window]) -> Iterator[Measurement]:
+    """A measurement of each of `windows`; one without a row carries an error. Raises QueryFailed."""
+    if result.names[:3] != FIRST_COLUMNS:
+        raise QueryFailed(f"returns {', '.join(result.names)}; the first columns must be {', '.join(FIRST_COLUMNS)}")
+    rows: dict[datetime, tuple[Any, ...]] = {}
+    for row in result.rows:
+        if not isinstance(row[0], datetime):
+            raise QueryFailed(f"window_start is {result.types[0]}, expected TIMESTAMP")
+        start = row[0].replace(tzinfo=UTC)
+        if start in rows:
+            raise QueryFailed(f"returns the window {iso(start)} twice; group by window_start")
+        rows[start] = row
+    for window in windows:
+        if window.start not in rows:
+            yield Measurement(
+                slo, window.start, None, 0, error="returns no row for the window; start from windows and left join"
+            )
+        else:
+            yield _measurement(slo, window.start, result, rows[window.start])
+
+
+def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) -> Measurement:
+    try:
+        value = None if row[1] is None else float(row[1])
+        samples = 0 if row[2] is None else int(row[2])
+    except (TypeError, ValueError):
+        raise QueryFailed(f"value and samples are {', '.join(result.types[1:3])}, expected DOUBLE, BIGINT") from None
+    evidence = dict(zip(result.names[3:], map(_plain, row[3:]), strict=True))
+    return Measurement(slo, start, value, samples, evidence)
+
+
+def _plain(value: Any) -> Any:
+    """A value of evidence as JSON can hold it."""
+    if isinstance(value, datetime):
+        return iso(value.replace(tzinfo=UTC))
+    return value if isinstance(value, (int, str, bool, type(None))) else str(value)
