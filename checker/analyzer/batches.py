@@ -17,7 +17,7 @@ from checker.errors import CannotDecide
 from checker.windows import parse_stamp
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -34,6 +34,8 @@ def drop_copies(
         return Counter()
     key = ", ".join(map(quote, dict.fromkeys(("window_start", "phase", *dedup_key))))
     has_key = " and ".join(f"{quote(name)} is not null" for name in dedup_key)
+    if not _has_copies(connection, table, key, f"{has_key} and ({only})"):
+        return Counter()
     rows = connection.execute(
         f"""
         with
@@ -61,6 +63,12 @@ def drop_copies(
     if losers:
         connection.execute(f"delete from {table} where rowid in (select unnest($1::bigint[]))", [losers])
     return dropped
+
+
+def _has_copies(connection: duckdb.DuckDBPyConnection, table: str, key: str, condition: str) -> bool:
+    """Whether there may be copies; most batches have none, and hashes are cheaper to count than keys."""
+    row = connection.execute(f"select count(*) > count(distinct hash({key})) from {table} where {condition}").fetchone()
+    return bool(row and row[0])
 
 
 def _read_tied(rows: Iterable[tuple[Any, ...]], read_lines: ReadLines) -> dict[tuple[Any, int], bytes]:

@@ -10,7 +10,7 @@ what a grammar cannot: presence, ranges, constants.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,24 @@ _VALUES = {
 }
 _NOTES = {"$schema", "$id", "title", "description", "examples", "default", "x-phasegate"}
 _TOP = _NOTES | {"type", "required", "properties", "allOf"}
-_KEYWORDS = {"type", "format", "const", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-_PROPERTY = _NOTES | _KEYWORDS | {"minLength", "maxLength", "items"}
+_CHOICES = {"const", "enum"}
+_RANGES = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+# Keywords that the predicate knows for a column, beside the notes; what JSON Schema would ignore is not among them.
+_KEYWORDS = {
+    "VARCHAR": {"type", "minLength", "maxLength"} | _CHOICES,
+    "TIMESTAMP": {"type", "format"},
+    "BIGINT": {"type"} | _CHOICES | _RANGES,
+    "DOUBLE": {"type"} | _CHOICES | _RANGES,
+    "BOOLEAN": {"type"} | _CHOICES,
+    "JSON": {"type", "items"},
+}
+_SCALARS: dict[str, Any] = {
+    "VARCHAR": (str,),
+    "BIGINT": (int,),
+    "DOUBLE": (int, float),
+    "BOOLEAN": (bool,),
+}
+_EXACT = 1 << 53  # whole numbers up to here are the same as doubles
 _STRINGS_ONLY = {"type": "string"}
 
 
@@ -58,13 +74,11 @@ def compile_fast_path(schema: EventSchema) -> FastPath | None:
     described = [document, *(branch.get("then", {}) for branch in branches)]
     if set(document) - _TOP or not all(_is_event_branch(branch) for branch in branches):
         return None
-    if not all(_is_plain(item) for part in described for item in part.get("properties", {}).values()):
+    if not all(_is_plain(schema.columns.get(name), item) for part in described for name, item in _properties(part)):
         return None
-    rules = [
-        *_rules(document),
-        *(f"({_other_event(branch)} or ({_all(_rules(branch['then']))}))" for branch in branches),
-    ]
-    return FastPath(_block_pattern(schema), _all(rules))
+    if not set(schema.columns) >= {name for part in described for name in part.get("required", ())}:
+        return None
+    return FastPath(_block_pattern(schema), _all([*_finite(schema), *_rules(document), *_branch_rules(branches)]))
 
 
 def _is_event_branch(branch: Mapping[str, Any]) -> bool:
@@ -78,22 +92,30 @@ def _is_event_branch(branch: Mapping[str, Any]) -> bool:
         and set(condition.get("required", ())) <= {"event"}
         and set(condition.get("properties", {})) == {"event"}
         and (set(event) == {"const"} or set(event) == {"enum"})
+        and all(isinstance(name, str) for name in event.get("enum", [event.get("const")]))
     )
 
 
-def _is_plain(schema: Any) -> bool:
-    if not isinstance(schema, dict) or set(schema) - _PROPERTY:
+def _properties(part: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    properties: Mapping[str, Any] = part.get("properties", {})
+    return properties.items()
+
+
+def _is_plain(kind: str | None, schema: Any) -> bool:
+    """Whether grammar and predicate say all that `schema` says of a property whose column is of this kind."""
+    if kind is None or not isinstance(schema, dict) or set(schema) - _NOTES - _KEYWORDS[kind]:
         return False
-    if schema.get("type") == "array":
-        return schema.get("items") == _STRINGS_ONLY and not (set(schema) & _KEYWORDS - {"type"})
-    if "format" in schema and set(schema) - _NOTES != {"type", "format"}:
+    if kind == "JSON":
+        return schema.get("type") == "array" and schema.get("items") == _STRINGS_ONLY
+    scalars = [schema[key] for key in (_RANGES | {"const"}) & set(schema)] + list(schema.get("enum", ()))
+    return all(_is_literal(kind, value) for value in scalars)
+
+
+def _is_literal(kind: str, value: Any) -> bool:
+    """Whether SQL compares a column of this kind with `value` as JSON Schema does."""
+    if not isinstance(value, _SCALARS[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
         return False
-    scalars = [schema[key] for key in _KEYWORDS - {"type", "format", "enum"} if key in schema] + list(
-        schema.get("enum", ())
-    )
-    return schema.get("type") in (None, "string", "number", "integer", "boolean") and all(
-        isinstance(value, (str, int, float)) for value in scalars
-    )
+    return isinstance(value, str) or abs(value) <= _EXACT
 
 
 def _block_pattern(schema: EventSchema) -> str:
@@ -106,15 +128,17 @@ def _block_pattern(schema: EventSchema) -> str:
     return f"(?:{line}\n)*(?:{line})?"
 
 
+def _finite(schema: EventSchema) -> Iterator[str]:
+    return (f"isfinite(coalesce({quote(name)}, 0))" for name, kind in schema.columns.items() if kind == "DOUBLE")
+
+
 def _rules(part: Mapping[str, Any]) -> Iterator[str]:
     for name in part.get("required", ()):
         yield f"{quote(name)} is not null"
-    for name, schema in part.get("properties", {}).items():
+    for name, schema in _properties(part):
         rules = [rule for key, value in schema.items() if (rule := _rule(quote(name), key, value))]
         if rules:
             yield f"({quote(name)} is null or ({_all(rules)}))"
-        if schema.get("type") == "number":
-            yield f"({quote(name)} is null or isfinite({quote(name)}))"
 
 
 def _rule(column: str, keyword: str, value: Any) -> str | None:
@@ -128,10 +152,16 @@ def _rule(column: str, keyword: str, value: Any) -> str | None:
     return None
 
 
-def _other_event(branch: Mapping[str, Any]) -> str:
-    event = branch["if"]["properties"]["event"]
-    names = event.get("enum", [event.get("const")])
-    return f"event not in ({', '.join(literal(name) for name in names)})"
+def _branch_rules(branches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """One CASE over the event's name, so that a row is compared with few names."""
+    rules_of: dict[str, list[str]] = {}
+    for branch in branches:
+        event = branch["if"]["properties"]["event"]
+        for name in event.get("enum", [event.get("const")]):
+            rules_of.setdefault(literal(name), []).extend(_rules(branch["then"]))
+    if rules_of:
+        cases = " ".join(f"when {name} then {_all(rules)}" for name, rules in rules_of.items())
+        yield f"case event {cases} else true end"
 
 
 def _all(rules: Any) -> str:
@@ -149,4 +179,4 @@ def literal(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return repr(value)
+    return f"'{value!r}'::double" if isinstance(value, float) else repr(value)

@@ -15,7 +15,7 @@ from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.lines import MAX_LINE_BYTES
 from checker.analyzer.scan import scan
-from checker.analyzer.typed import load_line_by_line, load_whole
+from checker.analyzer.typed import Loaded, load_line_by_line, load_whole
 from checker.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MAX_ALERTS_PER_WINDOW = 100
 FROM_THE_FUTURE = "from_the_future"
 SEAL_EVENT = "collector.latency"
-_HIDDEN = ("placed_at",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class ReleaseSeen:
 class BatchIndex:
     """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
 
-    `events` and `duplicates` count by window. `columns` are those that are not null throughout.
+    `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout.
     """
 
     digest: str
@@ -105,22 +104,23 @@ def _ingest(
 ) -> BatchIndex:
     fast = rules.fast_path
     scanned = scan(connection, batch, fast.pattern if fast else None)
-    quarantined: Counter[str] = Counter()
-    if not (fast and scanned.clean and load_whole(connection, batch.path, rules, fast, scanned, likely_columns)):
-        quarantined = load_line_by_line(connection, batch, rules, parquet.with_suffix(".lines"))
-    end = batch.start + rules.window
-    if future := _drop(connection, f"placed_at > {_timestamp(end + rules.lateness)}"):
+    loaded = (
+        load_whole(connection, batch.path, rules, fast, scanned, likely_columns) if fast and scanned.clean else None
+    ) or load_line_by_line(connection, batch, rules, parquet.with_suffix(".lines"))
+    quarantined = Counter(loaded.faults)
+    if future := _drop(connection, from_the_future(batch, rules)):
         quarantined[FROM_THE_FUTURE] = future
-    too_late = _drop(connection, f"placed_at < {_timestamp(end - rules.max_late)}")
-    duplicates = drop_copies(
-        connection,
-        "typed",
-        _known(connection, rules.schema.dedup_key),
-        lambda _, numbers: read_numbered(batch, numbers),
-    )
-    index = _index(connection, scanned.digest, scanned.lines, too_late, duplicates, quarantined)
+    too_late = _drop(connection, f"placed_at < {_timestamp(batch.start + rules.window - rules.max_late)}")
+    key = rules.schema.dedup_key if set(rules.schema.dedup_key) <= set(loaded.columns) else ()
+    duplicates = drop_copies(connection, "typed", key, lambda _, numbers: read_numbered(batch, numbers))
+    index = _index(connection, scanned.digest, loaded, too_late, duplicates, quarantined)
     _write(connection, index.columns, parquet)
     return index
+
+
+def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
+    """SQL that holds for the rows of `typed` that are later than the batch can know."""
+    return f"placed_at > {_timestamp(batch.start + rules.window + rules.lateness)}"
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
@@ -128,42 +128,28 @@ def _drop(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _known(connection: duckdb.DuckDBPyConnection, dedup_key: tuple[str, ...]) -> tuple[str, ...]:
-    """The dedup key, or nothing where no line of the batch has one of its columns."""
-    return dedup_key if set(dedup_key) <= set(_columns(connection)) else ()
-
-
-def _columns(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    description = connection.execute("select * from typed limit 0").description or []
-    return [item[0] for item in description if item[0] not in _HIDDEN]
-
-
 def _index(
     connection: duckdb.DuckDBPyConnection,
     digest: str,
-    lines: int,
+    loaded: Loaded,
     too_late: int,
     duplicates: Mapping[Any, int],
     quarantined: Mapping[str, int],
 ) -> BatchIndex:
-    names = [name for name in _columns(connection) if name not in ("window_start", "line_number")]
-    counts = connection.execute(
-        f"select max(ts) filter (where event = '{SEAL_EVENT}'), {', '.join(f'count({quote(name)})' for name in names)} from typed"
-    ).fetchone()
-    assert counts is not None
-    present = tuple(name for name, count in zip(names, counts[1:], strict=True) if count)
-    events = connection.execute("select window_start, count(*) from typed group by all").fetchall()
+    rows = connection.execute(
+        f"select window_start, count(*), max(ts) filter (where event = '{SEAL_EVENT}') from typed group by all"
+    ).fetchall()
     return BatchIndex(
         digest=digest,
-        lines=lines,
+        lines=loaded.lines,
         too_late=too_late,
-        events={_utc(start): count for start, count in events},
+        events={_utc(start): count for start, count, _ in rows},
         duplicates={_utc(start): count for start, count in duplicates.items()},
         quarantined=dict(sorted(quarantined.items())),
-        releases=_releases(connection) if "release" in present else (),
-        alerts=_alerts(connection, present),
-        last_seal_at=_utc(counts[0]) if counts[0] else None,
-        columns=present,
+        releases=_releases(connection) if "release" in loaded.columns else (),
+        alerts=_alerts(connection, loaded.columns),
+        last_seal_at=max((_utc(seal) for _, _, seal in rows if seal), default=None),
+        columns=loaded.columns,
     )
 
 

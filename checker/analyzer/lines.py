@@ -19,10 +19,17 @@ from checker.analyzer.fast_path import DATE_TIME
 MAX_LINE_BYTES = 1 << 20
 MAX_DEPTH = 100  # DuckDB's JSON reader gives up on a whole file at 128
 _DATE_TIME = re.compile(DATE_TIME)
-_ZONE = re.compile(r"(?:Z|[+-]\d{2}:\d{2})$")
+_ZONE = re.compile(r"(?:[Zz]|[+-]\d{2}:\d{2})$")
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"')
 _KEY_APART = (b'" ', b'"\t', b'"\r')  # a space may stand between a key and its colon
 _MIN_BIGINT, _MAX_BIGINT = -(1 << 63), (1 << 63) - 1
+_FITTING: dict[str, tuple[Any, str]] = {
+    "VARCHAR": ((str,), "text"),
+    "TIMESTAMP": ((str,), "a time"),
+    "BIGINT": ((int, float), "a whole number"),
+    "DOUBLE": ((int, float), "a number"),
+    "BOOLEAN": ((bool,), "true or false"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,12 @@ def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
     import orjson
 
     valid = jsonschema_rs.validator_for(dict(schema.document)).is_valid
-    times = [name for name, kind in schema.columns.items() if kind == "TIMESTAMP"]
-    integers = [name for name, kind in schema.columns.items() if kind == "BIGINT"]
+    described = schema.document.get("properties", {})
+    loose = {
+        name: kind
+        for name, kind in schema.columns.items()
+        if kind in ("TIMESTAMP", "BIGINT") or "type" not in described.get(name, ())
+    }
 
     def check(line: bytes, whole: bool) -> Fault | None:
         if len(line) <= MAX_LINE_BYTES:
@@ -53,11 +64,13 @@ def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
                 event = orjson.loads(line)
             except orjson.JSONDecodeError:
                 return explain_fault(line, whole, schema)
-            if type(event) is dict and _is_flat(line, len(event)) and valid(event):
-                if all(_is_time(event[name]) for name in times if name in event) and all(
-                    _MIN_BIGINT <= event[name] <= _MAX_BIGINT for name in integers if name in event
-                ):
-                    return None
+            if (
+                type(event) is dict
+                and _is_flat(line, len(event))
+                and valid(event)
+                and all(_misfit(kind, event[name]) is None for name, kind in loose.items() if name in event)
+            ):
+                return None
         return explain_fault(line, whole, schema)
 
     return check
@@ -65,7 +78,9 @@ def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
 
 def _is_flat(line: bytes, keys: int) -> bool:
     """Whether a line that parses to `keys` keys surely has no key twice and no deep nesting; False proves nothing."""
-    return line.count(b'":') == keys and not any(text in line for text in _KEY_APART) and line.count(b"[") <= MAX_DEPTH
+    return (
+        line.count(b'":') == keys and not any(text in line for text in _KEY_APART) and line.count(b"[") < MAX_DEPTH - 1
+    )
 
 
 def explain_fault(line: bytes, whole: bool, schema: EventSchema) -> Fault | None:
@@ -129,7 +144,7 @@ def _constant(text: str) -> float:
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise _Refused("not_finite", f"{text} is larger than a double holds")
+        raise _Refused("not_finite", f"{text[:40]} is larger than a double holds")
     return value
 
 
@@ -143,11 +158,8 @@ def _check_event(event: Mapping[str, Any], schema: EventSchema) -> None:
     if error is not None:
         raise _Refused(*error)
     for name, kind in schema.columns.items():
-        value = event.get(name)
-        if kind == "TIMESTAMP" and name in event and not _is_time(value):
-            raise _Refused(*_time_fault(name, str(value)))
-        if kind == "BIGINT" and isinstance(value, (int, float)) and not _MIN_BIGINT <= value <= _MAX_BIGINT:
-            raise _Refused("out_of_range", f"{name}: {value} does not fit into 64 bits")
+        if misfit := _misfit(kind, event.get(name)):
+            raise _Refused(misfit[0], f"{name}: {misfit[1]}")
 
 
 def _schema_error(event: Mapping[str, Any], schema: EventSchema) -> tuple[str, str] | None:
@@ -165,17 +177,30 @@ def _schema_error(event: Mapping[str, Any], schema: EventSchema) -> tuple[str, s
     return reason, f"{where}: {first.message}"[:300] if where else first.message[:300]
 
 
-def _is_time(value: object) -> bool:
-    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
+def _misfit(kind: str, value: Any) -> tuple[str, str] | None:
+    """Why `value` (from JSON) does not fit a column of this kind: reason and detail; None where it does, as null does.
+
+    A schema may describe a property for one event only; its column has one type for all of them.
+    """
+    if value is None or kind == "JSON":
+        return None
+    fitting, expected = _FITTING[kind]
+    if not isinstance(value, fitting) or (isinstance(value, bool) and kind != "BOOLEAN"):
+        return "wrong_type", f"{str(value)[:40]!r} is not {expected}"
+    if kind == "BIGINT" and value % 1:
+        return "wrong_type", f"{value} is not {expected}"
+    if kind == "BIGINT" and not _MIN_BIGINT <= value <= _MAX_BIGINT:
+        return "out_of_range", f"{value} does not fit into 64 bits"
+    return _time_misfit(value) if kind == "TIMESTAMP" else None
 
 
-def _time_fault(name: str, value: str) -> tuple[str, str]:
+def _time_misfit(value: str) -> tuple[str, str] | None:
+    if _DATE_TIME.fullmatch(value):
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return "invalid_time", f"{value[:40]!r} is no day of the calendar"
+        return None
     if not _ZONE.search(value):
-        return "no_zone", f"{name}: {value[:40]!r} has no zone; write 2026-01-02T11:45:00Z"
-    return "invalid_time", f"{name}: {value[:40]!r} is no time between 1900 and 2999 as in 2026-01-02T11:45:00Z"
+        return "no_zone", f"{value[:40]!r} has no zone; write 2026-01-02T11:45:00Z"
+    return "invalid_time", f"{value[:40]!r} is no time between 1900 and 2999 as in 2026-01-02T11:45:00Z"

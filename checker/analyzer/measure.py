@@ -16,7 +16,7 @@ from checker.analyzer.telemetry import Mapper, Telemetry
 from checker.model import Measurement, Window
 from checker.windows import iso
 
-SPAN_EVENTS = 400_000
+SPAN_EVENTS = 800_000
 SPAN_WINDOWS = 96
 
 

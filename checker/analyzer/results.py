@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -41,12 +42,14 @@ def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) 
         samples = 0 if row[2] is None else int(row[2])
     except (TypeError, ValueError):
         raise QueryFailed(f"value and samples are {', '.join(result.types[1:3])}, expected DOUBLE, BIGINT") from None
-    evidence = dict(zip(result.names[3:], map(_plain, row[3:]), strict=True))
+    evidence = dict(zip(result.names[3:], map(json_value, row[3:]), strict=True))
     return Measurement(slo, start, value, samples, evidence)
 
 
-def _plain(value: Any) -> Any:
-    """A value of evidence as JSON can hold it."""
+def json_value(value: Any) -> Any:
+    """A value of a row as JSON can hold it: times in ISO 8601, a number that is not finite as text."""
     if isinstance(value, datetime):
         return iso(value.replace(tzinfo=UTC))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     return value if isinstance(value, (int, str, bool, type(None))) else str(value)

@@ -1,4 +1,4 @@
-"""The first pass over a batch: its digest, how many lines it has, and whether the fast path accepts them all."""
+"""The first pass over a batch: its digest, and whether the fast path's grammar accepts all of its lines."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`digest` is of the file as it lies there; `lines` counts its decompressed lines; `clean` says whether all of
-    them follow the fast path's grammar, and then `colons` is at least the number of their keys."""
+    """`digest` is of the file as it lies there; `clean` says whether all lines follow the fast path's grammar.
+
+    Where they do, `colons` counts `":` in them: at least the number of their keys, and more only for odd strings.
+    """
 
     digest: str
-    lines: int
     clean: bool
     colons: int
 
@@ -27,24 +28,21 @@ class Scan:
 def scan(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: str | None) -> Scan:
     """Read the batch once, in blocks. Raises OSError, EOFError or ValueError where it cannot be read."""
     plain = batch.path.name.endswith(".jsonl")
-    sha256, newlines, colons, rest, clean, last = hashlib.sha256(), 0, 0, b"", pattern is not None, b"\n"
+    sha256, colons, rest, clean = hashlib.sha256(), 0, b"", pattern is not None
     with plain_bytes(batch) as stream:
-        while block := stream.read(BLOCK_BYTES):
+        while (block := stream.read(BLOCK_BYTES)) and (plain or clean):
             if plain:
                 sha256.update(block)
-            newlines += block.count(b"\n")
-            last = block[-1:]
             if clean:
+                block = rest + block
                 cut = block.rfind(b"\n") + 1
-                colons += (rest[-1:] + block).count(b'":')
-                clean = _has_short_lines(rest + block) and (
-                    not cut or _matches(connection, pattern, rest + block[:cut])
-                )
-                rest = block[cut:] if cut else rest + block
+                lines, rest = (block, b"") if cut == len(block) else (block[:cut], block[cut:])
+                colons += lines.count(b'":')
+                clean = _has_short_lines(block) and _matches(connection, pattern, lines)
     if clean and rest:
+        colons += rest.count(b'":')
         clean = _matches(connection, pattern, rest)
-    digest = sha256.hexdigest() if plain else digest_of(batch.path)
-    return Scan(digest, newlines + (last != b"\n"), clean, colons)
+    return Scan(sha256.hexdigest() if plain else digest_of(batch.path), clean, colons)
 
 
 def _has_short_lines(block: bytes) -> bool:

@@ -18,6 +18,8 @@ from checker.errors import CannotDecide
 from checker.model import InputCounts
 from checker.windows import stamp
 
+PORTION = 16  # batches that one connection reads; opening one costs as much as a small batch
+
 # Runs a function over items, in any order, and gives the results in the items' order.
 Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
 
@@ -224,7 +226,7 @@ class _Reader:
 
 def _read_missing(missing: Sequence[BatchFile], cache: Cache, rules: IngestRules, run: Mapper) -> Iterator[Any]:
     """Results for `missing`, in order: what `_Reader` gives, or a text that says why a batch could not be read."""
-    portions = [missing[start : start + 8] for start in range(0, len(missing), 8)]
+    portions = [missing[start : start + PORTION] for start in range(0, len(missing), PORTION)]
 
     def read(portion: Sequence[BatchFile]) -> list[Any]:
         return _Reader(rules, cache.events_folder).read(portion)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
+from checker.analyzer.batches import BatchFile, Line, plain_bytes, read_lines
 from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, literal, quote
-from checker.analyzer.lines import MAX_LINE_BYTES, line_checker
+from checker.analyzer.lines import MAX_LINE_BYTES, Fault, line_checker
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.scan import Scan
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 _LIMITS = f"maximum_object_size = {2 * MAX_LINE_BYTES}, ignore_errors = false"
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a batch's lines: how many there were, which columns have values, why lines were refused."""
+
+    lines: int
+    columns: tuple[str, ...]
+    faults: Mapping[str, int] = field(default_factory=dict)
+
+
 def load_whole(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
@@ -27,10 +37,11 @@ def load_whole(
     fast_path: FastPath,
     scanned: Scan,
     likely_columns: Iterable[str],
-) -> bool:
+) -> Loaded | None:
     """Load a batch that follows the grammar, reading `likely_columns` first and all only where others occur.
 
-    False where a row breaks the schema after all or a line went missing: the batch is then read line by line.
+    The keys that were read must be all that were counted, so no line and no key is lost. None where they are not, or
+    where a row breaks the schema after all: the batch is then read line by line.
     """
     import duckdb
 
@@ -41,41 +52,63 @@ def load_whole(
         try:
             create_typed(connection, path, rules, columns)
         except duckdb.Error:
-            return False
-        keys = " + ".join(f"count({quote(name)})" for name in columns)
+            return None
         missing = "".join(
             f", null::{kind} as {quote(name)}" for name, kind in schema.columns.items() if name not in columns
         )
-        row = connection.execute(
-            f"select count(*), count(*) filter (where {fast_path.predicate}), {keys} from (select *{missing} from typed)"
-        ).fetchone()
-        assert row is not None
-        if row[:2] == (scanned.lines, scanned.lines) and (
-            row[2] == scanned.colons or len(columns) == len(schema.columns)
-        ):
-            return True
-    return False
+        lines, valid, *counts = _row(
+            connection,
+            f"select count(*), count(*) filter (where {fast_path.predicate}),"
+            f" {', '.join(f'count({quote(name)})' for name in columns)} from (select *{missing} from typed)",
+        )
+        if valid == lines and sum(counts) == scanned.colons:
+            return Loaded(lines, _present(rules, columns, counts))
+    return None
 
 
 def load_line_by_line(
-    connection: duckdb.DuckDBPyConnection, batch: BatchFile, rules: IngestRules, scratch: Path
-) -> Counter[str]:
-    """Load the lines that are sound and count the others by reason. `scratch` is written and removed."""
+    connection: duckdb.DuckDBPyConnection,
+    batch: BatchFile,
+    rules: IngestRules,
+    scratch: Path,
+    note: Callable[[Line, Fault], None] | None = None,
+) -> Loaded:
+    """Load the lines that are sound and count the others by reason; `note` is told of each of those.
+
+    `scratch` is written and removed.
+    """
     check = line_checker(rules.schema)
     faults: Counter[str] = Counter()
     numbers: list[int] = []
+    lines = 0
+    columns = list(rules.schema.columns)
     try:
         with scratch.open("wb") as accepted, plain_bytes(batch) as stream:
             for line in read_lines(stream, MAX_LINE_BYTES):
+                lines += 1
                 if fault := check(line.content, line.whole):
                     faults[fault.reason] += 1
+                    if note:
+                        note(line, fault)
                 else:
                     accepted.write(line.content + b"\n")
                     numbers.append(line.number)
-        create_typed(connection, scratch, rules, list(rules.schema.columns), numbers)
+        create_typed(connection, scratch, rules, columns, numbers)
     finally:
         scratch.unlink(missing_ok=True)
-    return faults
+    counts = _row(connection, f"select {', '.join(f'count({quote(name)})' for name in columns)} from typed")
+    return Loaded(lines, _present(rules, columns, counts), faults)
+
+
+def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    row = connection.execute(sql).fetchone()
+    assert row is not None, "an aggregate without groups gives one row"
+    return row
+
+
+def _present(rules: IngestRules, columns: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
+    present = [name for name, count in zip(columns, counts, strict=True) if count]
+    return (*present, "payload") if rules.with_payload else tuple(present)
 
 
 def event_time(columns: Iterable[str], schema: EventSchema) -> str:

@@ -16,7 +16,15 @@ SCHEMA_VERSION = 1
 
 def document(result: CheckResult, policy: Policy) -> dict[str, Any]:
     """The document that `schemas/check.schema.json` describes; no NaN, no infinity, no path of the machine."""
-    decision = result.decision
+    return {
+        **decision_document(result.decision, policy),
+        "notices": [_notice(notice) for notice in result.notices],
+        "provenance": _provenance(result.provenance),
+    }
+
+
+def decision_document(decision: Decision, policy: Policy) -> dict[str, Any]:
+    """The part of `document` that tells the decision, with every judgement and gate criterion behind it."""
     return {
         "schema_version": SCHEMA_VERSION,
         "target": decision.target,
@@ -40,8 +48,6 @@ def document(result: CheckResult, policy: Policy) -> dict[str, Any]:
         "gate": _gate(decision.gate),
         "last_break": _last_break(decision),
         "input": _input(decision.inputs),
-        "notices": [_notice(notice) for notice in result.notices],
-        "provenance": _provenance(result.provenance),
     }
 
 

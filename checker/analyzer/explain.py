@@ -1,0 +1,108 @@
+"""The rows behind a measurement: the worst ones and their counts, from the query's own CTEs.
+
+The header of an SLO query names them: `-- worst: saves by duration_ms desc`, `-- counts: failures by code, retryable`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from checker.analyzer.fast_path import quote
+from checker.analyzer.history import History
+from checker.analyzer.measure import span_of
+from checker.analyzer.queries import Query
+from checker.analyzer.results import json_value
+from checker.analyzer.sandbox import parser
+from checker.analyzer.spans import OpenSpan, SloTask, open_span, timestamp
+from checker.analyzer.syntax import NotOneSelect, parse_select
+from checker.errors import QueryFailed
+from checker.model import Window
+
+if TYPE_CHECKING:
+    import duckdb
+
+WORST_ROWS = 10
+COUNTED_GROUPS = 20
+KINDS = ("worst", "counts")
+
+
+@dataclass(frozen=True, slots=True)
+class RowsBehind:
+    """Rows of one of a query's CTEs, as JSON can hold them.
+
+    `kind` is worst (rows in an order) or counts (groups with their number of rows). `by` is that order, or the columns
+    of the groups. `total` counts all rows or groups, of which `rows` are the first. `error` says why there are none.
+    """
+
+    kind: str
+    cte: str
+    by: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    total: int = 0
+    error: str | None = None
+
+
+def rows_behind(history: History, window: Window) -> dict[str, tuple[RowsBehind, ...]]:
+    """By SLO, the rows that its query's header asks to show of `window`, over the relations that the query saw.
+
+    Raises CannotDecide where a batch can no longer be read.
+    """
+    tasks, rules = history.governed.tasks, history.governed.rules
+    span = span_of(history.telemetry, tasks, history.lens.events_of, (window,), rules)
+    with open_span(span, rules) as opened, parser() as connection:
+        return {task.slo: tuple(task_rows(connection, opened, task, window)) for task in tasks}
+
+
+def task_rows(
+    connection: duckdb.DuckDBPyConnection, opened: OpenSpan, task: SloTask, window: Window
+) -> Iterator[RowsBehind]:
+    """The rows behind one task's value in `window`, a kind at a time; `connection` is a parser."""
+    for kind in KINDS:
+        asked = task.query.header.rows(kind)
+        if asked is None:
+            continue
+        cte, by = asked[0], ", ".join(asked[1])
+        try:
+            sql = rows_sql(connection, task.query, kind, window, task.lookback)
+            result = opened.run(task, (window,), sql)
+        except (QueryFailed, NotOneSelect) as fault:
+            yield RowsBehind(kind, cte, by, error=str(fault))
+            continue
+        rows = tuple(tuple(map(json_value, row[:-1])) for row in result.rows)
+        yield RowsBehind(kind, cte, by, result.names[:-1], rows, result.rows[0][-1] if result.rows else 0)
+
+
+def rows_sql(
+    connection: duckdb.DuckDBPyConnection, query: Query, kind: str, window: Window, lookback: timedelta
+) -> str:
+    """The query with its final SELECT replaced: rows of a CTE in `window` and its lookback, the total behind them.
+
+    Raises NotOneSelect where the header asks for what is no SELECT.
+    """
+    asked = query.header.rows(kind)
+    assert asked is not None, "the header has the line"
+    cte, by = quote(asked[0]), ", ".join(asked[1])
+    within = f"window_start >= {timestamp(window.start - lookback)} and window_start < {timestamp(window.end)}"
+    if kind == "worst":
+        # the whole row breaks ties, so that the order of the lines changes nothing
+        final = f"select *, count(*) over () from {cte} as shown where {within} order by {by}, shown limit {WORST_ROWS}"
+    else:
+        final = (
+            f"select {by}, count(*) as rows, count(*) over () from {cte} where {within}"
+            f" group by {by} order by rows desc, {by} limit {COUNTED_GROUPS}"
+        )
+    return _with_ctes_of(connection, query, final)
+
+
+def _with_ctes_of(connection: duckdb.DuckDBPyConnection, query: Query, final: str) -> str:
+    tree = parse_select(connection, final)
+    whole = parse_select(connection, query.sql)
+    tree["statements"][0]["node"]["cte_map"] = whole["statements"][0]["node"]["cte_map"]
+    row = connection.execute("select json_deserialize_sql($1::json)", [json.dumps(tree)]).fetchone()
+    assert row is not None, "a function of one value gives one row"
+    return str(row[0])
