@@ -3,8 +3,7 @@
 What the pair accepts is valid, line by line, under the event schema; what it does not accept says nothing and is read
 line by line. The expression is a positive grammar: a flat object on one line whose keys are properties of the schema
 and whose values have the property's JSON type, so a coerced string, a NaN, an unknown key or a null never gets past
-it. No space stands before a colon, so that counting `":` never counts fewer than the keys. The predicate then checks
-what a grammar cannot: presence, ranges, constants.
+it. The predicate then checks what a grammar cannot: presence, ranges, constants.
 """
 
 from __future__ import annotations
@@ -61,10 +60,16 @@ _STRINGS_ONLY = {"type": "string"}
 
 @dataclass(frozen=True, slots=True)
 class FastPath:
-    """`pattern` matches a block of whole lines in full; `predicate` holds for a typed row that is valid."""
+    """`pairs` match a key and its value, by column; `predicate` holds for a typed row that is valid."""
 
-    pattern: str
+    pairs: Mapping[str, str]
     predicate: str
+
+    def pattern(self, columns: Iterable[str]) -> str:
+        """An expression that matches a block of whole lines in full, whose keys are all among `columns`."""
+        pair = "|".join(self.pairs[name] for name in columns)
+        line = rf"\{{{_SPACE}(?:{pair})(?:{_SPACE},{_SPACE}(?:{pair}))*{_SPACE}\}}{_SPACE}\r?"
+        return f"(?:{line}\n)*(?:{line})?"
 
 
 def compile_fast_path(schema: EventSchema) -> FastPath | None:
@@ -78,7 +83,8 @@ def compile_fast_path(schema: EventSchema) -> FastPath | None:
         return None
     if not set(schema.columns) >= {name for part in described for name in part.get("required", ())}:
         return None
-    return FastPath(_block_pattern(schema), _all([*_finite(schema), *_rules(document), *_branch_rules(branches)]))
+    pairs = {name: f'"{re.escape(name)}":{_SPACE}{_VALUES[kind]}' for name, kind in schema.columns.items()}
+    return FastPath(pairs, _all([*_finite(schema), *_rules(document), *_branch_rules(branches)]))
 
 
 def _is_event_branch(branch: Mapping[str, Any]) -> bool:
@@ -118,16 +124,6 @@ def _is_literal(kind: str, value: Any) -> bool:
     return isinstance(value, str) or abs(value) <= _EXACT
 
 
-def _block_pattern(schema: EventSchema) -> str:
-    keys_of: dict[str, list[str]] = {}
-    for name, kind in schema.columns.items():
-        keys_of.setdefault(kind, []).append(re.escape(name))
-    pair = "|".join(f'(?:{"|".join(keys)})":{_SPACE}{_VALUES[kind]}' for kind, keys in keys_of.items())
-    pair = f'"(?:{pair})'
-    line = rf"\{{{_SPACE}{pair}(?:{_SPACE},{_SPACE}{pair})*{_SPACE}\}}{_SPACE}\r?"
-    return f"(?:{line}\n)*(?:{line})?"
-
-
 def _finite(schema: EventSchema) -> Iterator[str]:
     return (f"isfinite(coalesce({quote(name)}, 0))" for name, kind in schema.columns.items() if kind == "DOUBLE")
 
@@ -148,6 +144,8 @@ def _rule(column: str, keyword: str, value: Any) -> str | None:
     if keyword == "enum":
         return f"{column} in ({', '.join(literal(item) for item in value)})"
     if keyword in ("minLength", "maxLength"):
+        if keyword == "minLength" and value == 1:
+            return f"{column} <> ''"
         return f"length({column}) {'>=' if keyword == 'minLength' else '<='} {int(value)}"
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from checker.analyzer.copies import drop_copies
 from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.lines import MAX_LINE_BYTES
-from checker.analyzer.scan import scan
+from checker.analyzer.scan import Scan, matching_columns, scan
 from checker.analyzer.typed import Loaded, load_line_by_line, load_whole
 from checker.errors import CannotDecide
 
@@ -76,7 +76,7 @@ def ingest(
     batch: BatchFile,
     rules: IngestRules,
     parquet: Path,
-    likely_columns: Iterable[str] = (),
+    likely_columns: Sequence[str] = (),
 ) -> BatchIndex:
     """Read `batch`, write its events to `parquet` (whole or not at all), return its index.
 
@@ -100,13 +100,12 @@ def _ingest(
     batch: BatchFile,
     rules: IngestRules,
     parquet: Path,
-    likely_columns: Iterable[str],
+    likely_columns: Sequence[str],
 ) -> BatchIndex:
-    fast = rules.fast_path
-    scanned = scan(connection, batch, fast.pattern if fast else None)
-    loaded = (
-        load_whole(connection, batch.path, rules, fast, scanned, likely_columns) if fast and scanned.clean else None
-    ) or load_line_by_line(connection, batch, rules, parquet.with_suffix(".lines"))
+    scanned = scan(batch)
+    loaded = _load_whole(connection, batch, rules, scanned, likely_columns) or load_line_by_line(
+        connection, batch, rules, parquet.with_suffix(".lines")
+    )
     quarantined = Counter(loaded.faults)
     if future := _drop(connection, from_the_future(batch, rules)):
         quarantined[FROM_THE_FUTURE] = future
@@ -116,6 +115,21 @@ def _ingest(
     index = _index(connection, scanned.digest, loaded, too_late, duplicates, quarantined)
     _write(connection, index.columns, parquet)
     return index
+
+
+def _load_whole(
+    connection: duckdb.DuckDBPyConnection,
+    batch: BatchFile,
+    rules: IngestRules,
+    scanned: Scan,
+    likely_columns: Sequence[str],
+) -> Loaded | None:
+    """Load the batch on the fast path, if its lines allow that."""
+    fast = rules.fast_path
+    if fast is None or not scanned.has_short_lines:
+        return None
+    columns = matching_columns(connection, batch, fast, [likely_columns, list(rules.schema.columns)])
+    return None if columns is None else load_whole(connection, batch.path, rules, fast, scanned.lines, columns)
 
 
 def from_the_future(batch: BatchFile, rules: IngestRules) -> str:

@@ -1,65 +1,99 @@
-"""The first pass over a batch: its digest, and whether the fast path's grammar accepts all of its lines."""
+"""The first passes over a batch: its digest and lines, and whether the fast path's grammar accepts all of them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checker.analyzer.batches import BLOCK_BYTES, BatchFile, digest_of, plain_bytes
+from checker.analyzer.fast_path import FastPath, literal
 from checker.analyzer.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     import duckdb
 
+WHOLE_FILE_BYTES = 32 << 20  # larger files are matched block by block, in bounded memory
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """`digest` is of the file as it lies there; `clean` says whether all lines follow the fast path's grammar.
-
-    Where they do, `colons` counts `":` in them: at least the number of their keys, and more only for odd strings.
-    """
+    """`digest` is of the file as it lies there; `lines` counts its decompressed lines, of which none is too long where
+    `has_short_lines`."""
 
     digest: str
-    clean: bool
-    colons: int
+    lines: int
+    has_short_lines: bool
 
 
-def scan(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: str | None) -> Scan:
-    """Read the batch once, in blocks. Raises OSError, EOFError or ValueError where it cannot be read."""
-    plain = batch.path.name.endswith(".jsonl")
-    sha256, colons, rest, clean = hashlib.sha256(), 0, b"", pattern is not None
+def scan(batch: BatchFile) -> Scan:
+    """Read the batch once. Raises OSError, EOFError or ValueError where it cannot be read."""
+    plain = _is_plain(batch)
+    sha256, newlines, rest, short, last = hashlib.sha256(), 0, 0, True, b"\n"
     with plain_bytes(batch) as stream:
-        while (block := stream.read(BLOCK_BYTES)) and (plain or clean):
+        while block := stream.read(BLOCK_BYTES):
             if plain:
                 sha256.update(block)
-            if clean:
-                block = rest + block
-                cut = block.rfind(b"\n") + 1
-                lines, rest = (block, b"") if cut == len(block) else (block[:cut], block[cut:])
-                colons += lines.count(b'":')
-                clean = _has_short_lines(block) and _matches(connection, pattern, lines)
-    if clean and rest:
-        colons += rest.count(b'":')
-        clean = _matches(connection, pattern, rest)
-    return Scan(sha256.hexdigest() if plain else digest_of(batch.path), clean, colons)
+            newlines += block.count(b"\n")
+            last = block[-1:]
+            short = short and _has_short_lines(block, rest)
+            rest = len(block) - block.rfind(b"\n") - 1 if b"\n" in block else rest + len(block)
+    digest = sha256.hexdigest() if plain else digest_of(batch.path)
+    return Scan(digest, newlines + (last != b"\n"), short)
 
 
-def _has_short_lines(block: bytes) -> bool:
-    """Whether no line in `block` is longer than a line may be; looks at one newline a megabyte."""
-    position = 0
+def matching_columns(
+    connection: duckdb.DuckDBPyConnection, batch: BatchFile, fast_path: FastPath, candidates: Sequence[Sequence[str]]
+) -> Sequence[str] | None:
+    """The first of the `candidates` (lists of columns) whose grammar accepts every line, None where none does."""
+    for columns in candidates:
+        if {"ts", "event", "phase"} <= set(columns) and _matches(connection, batch, fast_path.pattern(columns)):
+            return columns
+    return None
+
+
+def _is_plain(batch: BatchFile) -> bool:
+    return batch.path.name.endswith(".jsonl")
+
+
+def _has_short_lines(block: bytes, before: int) -> bool:
+    """Whether no line in `block`, whose first began `before` bytes earlier, is too long; looks once a megabyte."""
+    position = -before
     while len(block) - position > MAX_LINE_BYTES:
-        newline = block.rfind(b"\n", position, position + MAX_LINE_BYTES + 1)
+        newline = block.rfind(b"\n", max(position, 0), position + MAX_LINE_BYTES + 1)
         if newline < 0:
             return False
         position = newline + 1
     return True
 
 
-def _matches(connection: duckdb.DuckDBPyConnection, pattern: str | None, block: bytes) -> bool:
+def _matches(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: str) -> bool:
+    import duckdb
+
+    match = f"regexp_full_match(content, $pattern${pattern}$pattern$)"
+    if _is_plain(batch) and batch.path.stat().st_size <= WHOLE_FILE_BYTES:
+        try:
+            row = connection.execute(f"select {match} from read_text({literal(str(batch.path))})").fetchone()
+        except duckdb.InvalidInputException:  # not UTF-8
+            return False
+        return bool(row and row[0])
     try:
-        text = block.decode()
+        return all(
+            connection.execute(f"select {match} from (select $1 as content)", [block.decode()]).fetchone() == (True,)
+            for block in _blocks(batch)
+        )
     except UnicodeDecodeError:
         return False
-    row = connection.execute(f"select regexp_full_match($1, $pattern${pattern}$pattern$)", [text]).fetchone()
-    return bool(row and row[0])
+
+
+def _blocks(batch: BatchFile) -> Iterator[bytes]:
+    """The batch in blocks of whole lines; only the last may end without a newline."""
+    rest = b""
+    with plain_bytes(batch) as stream:
+        while block := stream.read(BLOCK_BYTES):
+            block = rest + block
+            cut = block.rfind(b"\n") + 1
+            yield block[:cut]
+            rest = block[cut:]
+    yield rest

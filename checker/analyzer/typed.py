@@ -13,7 +13,6 @@ from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, literal, quote
 from checker.analyzer.lines import MAX_LINE_BYTES, Fault, line_checker
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.scan import Scan
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,35 +34,28 @@ def load_whole(
     path: Path,
     rules: IngestRules,
     fast_path: FastPath,
-    scanned: Scan,
-    likely_columns: Iterable[str],
+    lines: int,
+    columns: Sequence[str],
 ) -> Loaded | None:
-    """Load a batch that follows the grammar, reading `likely_columns` first and all only where others occur.
+    """Load a batch of `lines` lines that follow the grammar of `columns`.
 
-    The keys that were read must be all that were counted, so no line and no key is lost. None where they are not, or
-    where a row breaks the schema after all: the batch is then read line by line.
+    None where a row breaks the schema after all, or not every line became one: the batch is then read line by line.
     """
     import duckdb
 
-    schema = rules.schema
-    for columns in (list(likely_columns), list(schema.columns)):
-        if not set(columns) >= {"ts", "event", "phase"}:
-            continue
-        try:
-            create_typed(connection, path, rules, columns)
-        except duckdb.Error:
-            return None
-        missing = "".join(
-            f", null::{kind} as {quote(name)}" for name, kind in schema.columns.items() if name not in columns
-        )
-        lines, valid, *counts = _row(
-            connection,
-            f"select count(*), count(*) filter (where {fast_path.predicate}),"
-            f" {', '.join(f'count({quote(name)})' for name in columns)} from (select *{missing} from typed)",
-        )
-        if valid == lines and sum(counts) == scanned.colons:
-            return Loaded(lines, _present(rules, columns, counts))
-    return None
+    try:
+        create_typed(connection, path, rules, columns)
+    except duckdb.Error:
+        return None
+    missing = "".join(
+        f", null::{kind} as {quote(name)}" for name, kind in rules.schema.columns.items() if name not in columns
+    )
+    rows, valid, *counts = _row(
+        connection,
+        f"select count(*), count(*) filter (where {fast_path.predicate}),"
+        f" {', '.join(f'count({quote(name)})' for name in columns)} from (select *{missing} from typed)",
+    )
+    return Loaded(lines, _present(rules, columns, counts)) if valid == rows == lines else None
 
 
 def load_line_by_line(

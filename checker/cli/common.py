@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +19,7 @@ from checker.windows import parse_iso
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
     from checker.engines.local import Progress
+    from checker.pipeline import Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 CACHE_VARIABLE = "PHASEGATE_CACHE"
@@ -98,6 +101,20 @@ def ledger_file(governed: Governed, ledger: Path | None) -> Path:
     if ledger is not None and not ledger.is_file():
         raise UsageError(f"--ledger {ledger}: there is no such file")
     return ledger or governed.policy.root / "ledger" / f"{governed.policy.target}.jsonl"
+
+
+@contextmanager
+def fixture_request(governed: Governed, request: Request, fixture: Path, as_of: datetime | None) -> Iterator[Request]:
+    """The request on the fixture's lines, dealt out to the batches of their windows in a folder of their own.
+
+    Without `as_of` the clock stands where the newest window closes. Raises what `deal_out` raises.
+    """
+    from checker.analyzer.fixture import deal_out
+    from checker.windows import closed_at
+
+    with deal_out(fixture, governed.rules) as (folder, newest):
+        closes = closed_at(newest, governed.policy.lateness)
+        yield replace(request, logs=folder, ledger=None, cache=None, as_of=as_of or closes)
 
 
 def progress_line(label: str) -> Progress | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from checker.querytest.source import Place
-from checker.querytest.terms import Number, is_term
+from checker.querytest.terms import Number, is_term, whole
 from checker.schemas import shown
 from checker.windows import floor_to_window, iso, windows_between
 
@@ -114,18 +114,17 @@ def _count(place: Place, repeat: Place, fields: Any, setting: Setting) -> int:
 
 
 def _is_list(value: Any) -> bool:
-    return (
-        isinstance(value, dict) and value.keys() == {"each"} and isinstance(value["each"], list) and value["each"] != []
-    )
+    return bool(_items(value, "each"))
 
 
 def _is_spread(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"spread"}
-        and isinstance(value["spread"], list)
-        and len(value["spread"]) == 2
-    )
+    return len(_items(value, "spread")) == 2
+
+
+def _items(value: Any, helper: str) -> list[Any]:
+    """The list of `{each: […]}` or `{spread: […]}`; empty where the value is no such mapping."""
+    items = value[helper] if isinstance(value, dict) and value.keys() == {helper} else None
+    return items if isinstance(items, list) else []
 
 
 def _column(field: Place, count: int, setting: Setting) -> Iterator[Any]:
@@ -135,7 +134,7 @@ def _column(field: Place, count: int, setting: Setting) -> Iterator[Any]:
         yield from (values[index % len(values)] for index in range(count))
     elif _is_spread(field.value):
         low, high = (item.number(setting.names) for item in field.items("spread"))
-        yield from (low + (high - low) * index / max(count - 1, 1) for index in range(count))
+        yield from (whole(low + (high - low) * index / max(count - 1, 1)) for index in range(count))
     elif isinstance(field.value, dict):
         field.note(f"expected a value, {{each: [1, 2]}} or {{spread: [1, 9]}}, found {shown(field.value)}")
         yield from [None] * count

@@ -28,11 +28,11 @@ class Place:
     def value(self) -> Any:
         """The value here, None where there is none."""
         value = self.tree.value
+        step: Any
         for step in self.path:
-            if isinstance(step, int):
-                value = value[step]
-            else:
-                value = value.get(step) if isinstance(value, dict) else None
+            if not isinstance(value, list | dict) or (isinstance(value, dict) and step not in value):
+                return None
+            value = value[step]
         return value
 
     @property
@@ -71,7 +71,8 @@ class Place:
 
     def number(self, names: Mapping[str, Number]) -> Number:
         """The value as a number or a term."""
-        return self.read(lambda value: number_of(value, names), 0)
+        nothing: Number = 0
+        return self.read(lambda value: number_of(value, names), nothing)
 
     def count(self, names: Mapping[str, Number]) -> int:
         """The value as a whole number, 0 or more."""

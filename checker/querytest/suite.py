@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,9 @@ def _read(path: Path, shown: str, query: str, governed: Governed) -> tuple[list[
         return [], [tree.problem(fault.path, fault.message, fault.on_key) for fault in faults]
     file = Place(tree)
     _note_doubles(file)
-    build: Callable[[], Iterator[Case]] = {
-        "slo": partial(slo_cases, file, query, governed.policy),
-        "gate": partial(gate_cases, file, query, governed),
-    }[kind]
-    return list(build()), file.problems
+    if kind == "slo":
+        return list(slo_cases(file, query, governed.policy)), file.problems
+    return list(gate_cases(file, query, governed)), file.problems
 
 
 def _note_doubles(file: Place) -> None:

@@ -42,8 +42,12 @@ def number_of(value: object, names: Mapping[str, Number]) -> Number:
     name, factor, summand = match.groups()
     if name not in names:
         raise ValueError(f"no number {name!r}{nearest(name, names)} (there are: {listed(names)})")
-    result = names[name] * float(factor or 1) + float(summand or 0)
-    return int(result) if result.is_integer() else result
+    return whole(names[name] * float(factor or 1) + float(summand or 0))
+
+
+def whole(number: Number) -> Number:
+    """The number without its `.0`: a field that must be whole takes no other."""
+    return int(number) if float(number).is_integer() else number
 
 
 def count_of(value: object, names: Mapping[str, Number]) -> int:
