@@ -30,12 +30,9 @@ def drop_copies(
     is null is nobody's copy. `source` is SQL for what tells `read_lines` where a row's line stands; `only` bounds the
     rows that are looked at.
     """
-    if not dedup_key:
+    if not has_copies(connection, table, dedup_key, only):
         return Counter()
-    key = ", ".join(map(quote, dict.fromkeys(("window_start", "phase", *dedup_key))))
-    has_key = " and ".join(f"{quote(name)} is not null" for name in dedup_key)
-    if not _has_copies(connection, table, key, f"{has_key} and ({only})"):
-        return Counter()
+    key, has_key = _key(dedup_key), _has_key(dedup_key)
     rows = connection.execute(
         f"""
         with
@@ -65,10 +62,22 @@ def drop_copies(
     return dropped
 
 
-def _has_copies(connection: duckdb.DuckDBPyConnection, table: str, key: str, condition: str) -> bool:
+def has_copies(connection: duckdb.DuckDBPyConnection, table: str, dedup_key: Sequence[str], only: str = "true") -> bool:
     """Whether there may be copies; most batches have none, and hashes are cheaper to count than keys."""
-    row = connection.execute(f"select count(*) > count(distinct hash({key})) from {table} where {condition}").fetchone()
+    if not dedup_key:
+        return False
+    row = connection.execute(
+        f"select count(*) > count(distinct hash({_key(dedup_key)})) from {table} where {_has_key(dedup_key)} and ({only})"
+    ).fetchone()
     return bool(row and row[0])
+
+
+def _key(dedup_key: Sequence[str]) -> str:
+    return ", ".join(map(quote, dict.fromkeys(("window_start", "phase", *dedup_key))))
+
+
+def _has_key(dedup_key: Sequence[str]) -> str:
+    return " and ".join(f"{quote(name)} is not null" for name in dedup_key)
 
 
 def _read_tied(rows: Iterable[tuple[Any, ...]], read_lines: ReadLines) -> dict[tuple[Any, int], bytes]:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
-from checker.analyzer.copies import drop_copies
-from checker.analyzer.fast_path import literal, quote
+from checker.analyzer.copies import drop_copies, has_copies
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.lines import MAX_LINE_BYTES
 from checker.analyzer.scan import Scan, matching_columns, scan
-from checker.analyzer.typed import Loaded, load_line_by_line, load_whole
+from checker.analyzer.typed import Loaded, copy_to, load_line_by_line, load_whole
 from checker.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -103,18 +102,47 @@ def _ingest(
     likely_columns: Sequence[str],
 ) -> BatchIndex:
     scanned = scan(batch)
-    loaded = _load_whole(connection, batch, rules, scanned, likely_columns) or load_line_by_line(
-        connection, batch, rules, parquet.with_suffix(".lines")
+    scratch = parquet.with_suffix(".tmp")
+    loaded = _load_whole(connection, batch, rules, scanned, likely_columns, scratch) or load_line_by_line(
+        connection, batch, rules, scratch
     )
-    quarantined = Counter(loaded.faults)
-    if future := _drop(connection, from_the_future(batch, rules)):
-        quarantined[FROM_THE_FUTURE] = future
-    too_late = _drop(connection, f"placed_at < {_timestamp(batch.start + rules.window - rules.max_late)}")
     key = rules.schema.dedup_key if set(rules.schema.dedup_key) <= set(loaded.columns) else ()
-    duplicates = drop_copies(connection, "typed", key, lambda _, numbers: read_numbered(batch, numbers))
-    index = _index(connection, scanned.digest, loaded, too_late, duplicates, quarantined)
-    _write(connection, index.columns, parquet)
+    dropped = _Dropped()
+    if has_copies(connection, "typed", key) or not _all_in_time(loaded, batch, rules):
+        dropped = _drop(connection, batch, rules, key)
+        copy_to(connection, "select * exclude (placed_at) from typed", scratch)
+    index = _index(connection, scanned.digest, loaded, dropped)
+    scratch.replace(parquet)
     return index
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    """Rows that do not count: copies by window, too late, later than their batch can know."""
+
+    copies: Mapping[Any, int] = field(default_factory=dict)
+    too_late: int = 0
+    from_the_future: int = 0
+
+
+def _all_in_time(loaded: Loaded, batch: BatchFile, rules: IngestRules) -> bool:
+    """Whether no event is too late or later than its batch can know."""
+    if loaded.first_at is None or loaded.last_at is None:
+        return True
+    end = batch.start + rules.window
+    return _utc(loaded.first_at) >= end - rules.max_late and _utc(loaded.last_at) <= end + rules.lateness
+
+
+def _drop(
+    connection: duckdb.DuckDBPyConnection, batch: BatchFile, rules: IngestRules, key: tuple[str, ...]
+) -> _Dropped:
+    """Take the rows that do not count out of `typed`."""
+    connection.execute("create or replace temp table kept as select * from typed")
+    future = _delete(connection, from_the_future(batch, rules))
+    too_late = _delete(connection, f"placed_at < {_timestamp(batch.start + rules.window - rules.max_late)}")
+    copies = drop_copies(connection, "kept", key, lambda _, numbers: read_numbered(batch, numbers))
+    connection.execute("create or replace temp view typed as select * from kept")
+    return _Dropped(copies, too_late, future)
 
 
 def _load_whole(
@@ -123,13 +151,14 @@ def _load_whole(
     rules: IngestRules,
     scanned: Scan,
     likely_columns: Sequence[str],
+    events: Path,
 ) -> Loaded | None:
     """Load the batch on the fast path, if its lines allow that."""
     fast = rules.fast_path
     if fast is None or not scanned.has_short_lines:
         return None
     columns = matching_columns(connection, batch, fast, [likely_columns, list(rules.schema.columns)])
-    return None if columns is None else load_whole(connection, batch.path, rules, fast, scanned.lines, columns)
+    return None if columns is None else load_whole(connection, batch.path, rules, fast, scanned.lines, columns, events)
 
 
 def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
@@ -137,28 +166,24 @@ def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
     return f"placed_at > {_timestamp(batch.start + rules.window + rules.lateness)}"
 
 
-def _drop(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
-    row = connection.execute(f"delete from typed where {condition}").fetchone()
+def _delete(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
+    row = connection.execute(f"delete from kept where {condition}").fetchone()
     return int(row[0]) if row else 0
 
 
-def _index(
-    connection: duckdb.DuckDBPyConnection,
-    digest: str,
-    loaded: Loaded,
-    too_late: int,
-    duplicates: Mapping[Any, int],
-    quarantined: Mapping[str, int],
-) -> BatchIndex:
+def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, dropped: _Dropped) -> BatchIndex:
+    quarantined = Counter(loaded.faults)
+    if dropped.from_the_future:
+        quarantined[FROM_THE_FUTURE] = dropped.from_the_future
     rows = connection.execute(
         f"select window_start, count(*), max(ts) filter (where event = '{SEAL_EVENT}') from typed group by all"
     ).fetchall()
     return BatchIndex(
         digest=digest,
         lines=loaded.lines,
-        too_late=too_late,
+        too_late=dropped.too_late,
         events={_utc(start): count for start, count, _ in rows},
-        duplicates={_utc(start): count for start, count in duplicates.items()},
+        duplicates={_utc(start): count for start, count in dropped.copies.items()},
         quarantined=dict(sorted(quarantined.items())),
         releases=_releases(connection) if "release" in loaded.columns else (),
         alerts=_alerts(connection, loaded.columns),
@@ -190,16 +215,6 @@ def _alerts(connection: duckdb.DuckDBPyConnection, present: tuple[str, ...]) -> 
         """
     ).fetchall()
     return tuple(Alert(_utc(at), _utc(start), phase, name, severity) for at, start, phase, name, severity in rows)
-
-
-def _write(connection: duckdb.DuckDBPyConnection, columns: tuple[str, ...], parquet: Path) -> None:
-    selected = ", ".join(map(quote, ("window_start", *columns, "line_number")))
-    scratch = parquet.with_suffix(".tmp")
-    connection.execute(
-        f"copy (select {selected} from typed) to {literal(str(scratch))}"
-        " (format parquet, compression zstd, parquet_version v2)"
-    )
-    scratch.replace(parquet)
 
 
 def read_numbered(batch: BatchFile, numbers: Iterable[int]) -> dict[int, bytes]:

@@ -14,6 +14,7 @@ from checker.analyzer.lines import MAX_LINE_BYTES
 if TYPE_CHECKING:
     import duckdb
 
+SCAN_BYTES = 256 << 10  # small enough to stay in a core's own cache
 WHOLE_FILE_BYTES = 32 << 20  # larger files are matched block by block, in bounded memory
 
 
@@ -32,7 +33,7 @@ def scan(batch: BatchFile) -> Scan:
     plain = _is_plain(batch)
     sha256, newlines, rest, short, last = hashlib.sha256(), 0, 0, True, b"\n"
     with plain_bytes(batch) as stream:
-        while block := stream.read(BLOCK_BYTES):
+        while block := stream.read(SCAN_BYTES):
             if plain:
                 sha256.update(block)
             newlines += block.count(b"\n")

@@ -1,10 +1,11 @@
-"""JSON lines into a typed temporary table, `typed`: one row a line, with `window_start` and `line_number`."""
+"""JSON lines into a typed Parquet file that the view `typed` shows: a row a line, with its window and its number."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,15 @@ _LIMITS = f"maximum_object_size = {2 * MAX_LINE_BYTES}, ignore_errors = false"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What came of a batch's lines: how many there were, which columns have values, why lines were refused."""
+    """What came of a batch's lines: how many there were, which columns have values, why lines were refused.
+
+    `first_at` and `last_at` are the earliest and latest `placed_at`, None without a sound line.
+    """
 
     lines: int
     columns: tuple[str, ...]
+    first_at: datetime | None
+    last_at: datetime | None
     faults: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -36,44 +42,40 @@ def load_whole(
     fast_path: FastPath,
     lines: int,
     columns: Sequence[str],
+    events: Path,
 ) -> Loaded | None:
-    """Load a batch of `lines` lines that follow the grammar of `columns`.
+    """Load a batch of `lines` lines that follow the grammar of `columns` into the file `events`.
 
     None where a row breaks the schema after all, or not every line became one: the batch is then read line by line.
     """
     import duckdb
 
     try:
-        create_typed(connection, path, rules, columns)
+        write_typed(connection, path, rules, columns, events)
     except duckdb.Error:
         return None
     missing = "".join(
         f", null::{kind} as {quote(name)}" for name, kind in rules.schema.columns.items() if name not in columns
     )
-    rows, valid, *counts = _row(
-        connection,
-        f"select count(*), count(*) filter (where {fast_path.predicate}),"
-        f" {', '.join(f'count({quote(name)})' for name in columns)} from (select *{missing} from typed)",
-    )
-    return Loaded(lines, _present(rules, columns, counts)) if valid == rows == lines else None
+    valid = f"count(*) filter (where {fast_path.predicate})"
+    rows, valid, loaded = _loaded(connection, rules, columns, valid, f"(select *{missing} from typed)", lines)
+    return loaded if valid == rows == lines else None
 
 
 def load_line_by_line(
     connection: duckdb.DuckDBPyConnection,
     batch: BatchFile,
     rules: IngestRules,
-    scratch: Path,
+    events: Path,
     note: Callable[[Line, Fault], None] | None = None,
 ) -> Loaded:
-    """Load the lines that are sound and count the others by reason; `note` is told of each of those.
-
-    `scratch` is written and removed.
-    """
+    """Load the lines that are sound into the file `events`, and count the others by reason; `note` hears of those."""
     check = line_checker(rules.schema)
     faults: Counter[str] = Counter()
     numbers: list[int] = []
     lines = 0
     columns = list(rules.schema.columns)
+    scratch = events.with_suffix(".lines")
     try:
         with scratch.open("wb") as accepted, plain_bytes(batch) as stream:
             for line in read_lines(stream, MAX_LINE_BYTES):
@@ -85,22 +87,32 @@ def load_line_by_line(
                 else:
                     accepted.write(line.content + b"\n")
                     numbers.append(line.number)
-        create_typed(connection, scratch, rules, columns, numbers)
+        write_typed(connection, scratch, rules, columns, events, numbers)
     finally:
         scratch.unlink(missing_ok=True)
-    counts = _row(connection, f"select {', '.join(f'count({quote(name)})' for name in columns)} from typed")
-    return Loaded(lines, _present(rules, columns, counts), faults)
+    *_, loaded = _loaded(connection, rules, columns, "count(*)", "typed", lines)
+    return replace(loaded, faults=faults)
 
 
-def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    row = connection.execute(sql).fetchone()
+def _loaded(
+    connection: duckdb.DuckDBPyConnection,
+    rules: IngestRules,
+    columns: Sequence[str],
+    valid: str,
+    source: str,
+    lines: int,
+) -> tuple[int, int, Loaded]:
+    """Rows, what the aggregate `valid` gives, and what was loaded, in one pass over `source`."""
+    row = connection.execute(
+        f"select count(*), {valid}, min(placed_at), max(placed_at),"
+        f" {', '.join(f'count({quote(name)})' for name in columns)} from {source}"
+    ).fetchone()
     assert row is not None, "an aggregate without groups gives one row"
-    return row
-
-
-def _present(rules: IngestRules, columns: Sequence[str], counts: Sequence[int]) -> tuple[str, ...]:
+    rows, held, first_at, last_at, *counts = row
     present = [name for name, count in zip(columns, counts, strict=True) if count]
-    return (*present, "payload") if rules.with_payload else tuple(present)
+    if rules.with_payload:
+        present.append("payload")
+    return rows, held, Loaded(lines, tuple(present), first_at, last_at)
 
 
 def event_time(columns: Iterable[str], schema: EventSchema) -> str:
@@ -110,14 +122,18 @@ def event_time(columns: Iterable[str], schema: EventSchema) -> str:
     return "case when starts_with(event, 'collector.') then coalesce(batch_start, ts) else ts end"
 
 
-def create_typed(
+def write_typed(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
     rules: IngestRules,
     columns: Sequence[str],
+    events: Path,
     line_numbers: Sequence[int] | None = None,
 ) -> None:
-    """Create `typed` from a file of sound lines, numbered 0, 1, 2 … or by `line_numbers`. Raises duckdb.Error."""
+    """Write a file of sound lines, numbered 0, 1, 2 … or by `line_numbers`, to `events`; `typed` then shows it.
+
+    Raises duckdb.Error.
+    """
     schema = rules.schema
     selected = ", ".join(
         f"timezone('UTC', {quote(name)}) as {quote(name)}" if schema.columns[name] == "TIMESTAMP" else quote(name)
@@ -135,11 +151,24 @@ def create_typed(
         number = "line_number"
     placed = event_time(columns, schema)
     seconds = int(rules.window.total_seconds())
-    connection.execute(
-        f"create or replace temp table typed as select {', '.join(kept)}, {placed} as placed_at,"
-        f" time_bucket(interval '{seconds} seconds', {placed}) as window_start, line_number"
+    copy_to(
+        connection,
+        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)}, line_number"
         f" from (select {', '.join(kept)}, {number} from {source})",
+        events,
         None if line_numbers is None else [list(line_numbers)],
+    )
+    connection.execute(
+        f"create or replace temp view typed as select *, {placed} as placed_at from read_parquet({literal(str(events))})"
+    )
+
+
+def copy_to(
+    connection: duckdb.DuckDBPyConnection, query: str, events: Path, parameters: list[Any] | None = None
+) -> None:
+    """Write the rows of `query` to the Parquet file `events`."""
+    connection.execute(
+        f"copy ({query}) to {literal(str(events))} (format parquet, compression zstd, parquet_version v2)", parameters
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from checker.cli.common import (
     cache_folder,
     cache_option,
     clock,
+    fixture_request,
     ledger_file,
     logs_folder,
     progress_line,
@@ -79,27 +79,16 @@ def command(
         if fixture is not None:
             if logs or ledger:
                 raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
-            request = stack.enter_context(_fixture(governed, request, fixture, as_of))
+            request = stack.enter_context(fixture_request(governed, request, fixture, as_of))
         result = check(governed, request, past := read_past(request))
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)
-    _show(result, governed, format_, dry_run)
+    _show(result, governed, format_)
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else EXIT_CODES[outcome])
 
 
-@contextlib.contextmanager
-def _fixture(governed: Governed, request: object, fixture: Path, as_of: datetime | None):  # type: ignore[no-untyped-def]
-    """The request on the fixture's lines, dealt out to the batches of their windows in a folder of their own."""
-    from checker.analyzer.fixture import deal_out
-    from checker.windows import closed_at
-
-    with deal_out(fixture, governed.rules) as (folder, newest):
-        closes = closed_at(newest, governed.policy.lateness)
-        yield replace(request, logs=folder, ledger=None, cache=None, as_of=as_of or closes)  # type: ignore[type-var]
-
-
-def _show(result: CheckResult, governed: Governed, format_: str, dry_run: bool) -> None:
+def _show(result: CheckResult, governed: Governed, format_: str) -> None:
     if format_ == "json":
         from checker.cli.formats.json_document import to_json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -90,13 +91,16 @@ def command(
         decision = _decision(governed, request, at)
         history = stack.enter_context(_history(governed, request, decision.window))
         if quarantined:
-            _show_account(_account(history, decision.window, fixture), governed, format_)
+            _show(_account(history, decision.window, fixture), governed, format_)
         else:
             _show(_explanation(history, decision, slo), governed, format_)
 
 
 def _decision(governed: Governed, request: Request, at: datetime | None) -> Decision:
-    """The check's own decision, or the one with the window at `at` as the newest. Raises CannotDecide without a batch."""
+    """The check's own decision, or the one with the window at `at` as the newest.
+
+    Raises CannotDecide where there is no batch or the window is not closed.
+    """
     from checker.analyzer.batches import LogFolder
     from checker.pipeline import check, read_past, replay
 
@@ -157,25 +161,17 @@ def _account(history: History, window: Window, fixture: Path | None) -> BatchAcc
     return replace(found, broken=tuple(replace(line, number=numbers[line.number - 1] + 1) for line in found.broken))
 
 
-def _show(explanation: Explanation, governed: Governed, format_: str) -> None:
-    if format_ == "json":
-        from checker.cli.formats.explain_document import explanation_document, to_text
+def _show(found: Explanation | BatchAccount, governed: Governed, format_: str) -> None:
+    from checker.analyzer.quarantine import BatchAccount
+    from checker.cli.formats.explain_document import account_document, explanation_document, to_text
+    from checker.cli.formats.explain_table import render_account, render_explanation
+    from checker.cli.formats.layout import colour_wanted
 
-        click.echo(to_text(explanation_document(explanation, governed.policy)), nl=False)
-        return
-    from checker.cli.formats.explain_table import render_explanation
-
-    colour = sys.stdout.isatty()
-    click.echo(render_explanation(explanation, governed.policy, colour=colour, width=WIDTH), nl=False, color=colour)
-
-
-def _show_account(account: BatchAccount, governed: Governed, format_: str) -> None:
-    if format_ == "json":
-        from checker.cli.formats.explain_document import account_document, to_text
-
-        click.echo(to_text(account_document(account, governed.policy)), nl=False)
-        return
-    from checker.cli.formats.explain_table import render_account
-
-    colour = sys.stdout.isatty()
-    click.echo(render_account(account, governed.policy, colour=colour, width=WIDTH), nl=False, color=colour)
+    policy, colour = governed.policy, colour_wanted(sys.stdout.isatty(), os.environ)
+    if isinstance(found, BatchAccount):
+        text = render_account(found, policy, colour=colour, width=WIDTH)
+        document = account_document(found, policy)
+    else:
+        text = render_explanation(found, policy, colour=colour, width=WIDTH)
+        document = explanation_document(found, policy)
+    click.echo(to_text(document) if format_ == "json" else text, nl=False, color=colour)

@@ -40,9 +40,8 @@ def _head(decision: Decision, width: int) -> Iterator[Line]:
     place = f"{decision.title} · phase {decision.phase} · window {window_text(decision.window)} UTC"
     yield from ends(plain(place), decision.verdict.value.upper(), width, "bold")
     if decision.what_if:
-        yield from wrapped(
-            f"What-if: phase {decision.events_of}'s events by phase {decision.phase}'s thresholds", width
-        )
+        told = f"phase {decision.events_of}'s events by phase {decision.phase}'s thresholds"
+        yield from wrapped(told, width, "cyan", "What-if: ")
     for reason in decision.reasons:
         yield from wrapped(reason, width, label="Why: ")
 
@@ -57,11 +56,10 @@ def _slo(row: Judgement, slo: Slo, explanation: Explanation, width: int) -> Iter
     if row.recorded:
         yield from _told("recorded in the ledger; today's logs say otherwise", width)
     if row.evidence:
-        yield from _told(
-            "evidence: " + ", ".join(f"{key} {_cell(value)}" for key, value in row.evidence.items()), width
-        )
+        evidence = ", ".join(f"{key} {_cell(value)}" for key, value in row.evidence.items())
+        yield from _told(f"evidence: {evidence}", width)
     for behind in explanation.rows[row.slo]:
-        yield from _rows(behind, width)
+        yield from _rows(behind, iso(row.window.start), width)
 
 
 def _told(text: str, width: int) -> Iterator[Line]:
@@ -75,10 +73,15 @@ def _measured(row: Judgement, slo: Slo) -> str:
     side = "below" if threshold.comparison.sign == "≥" else "past"
     warning = "" if threshold.warn_limit is None else f"; a warning {side} {threshold.warn_limit:g} {slo.unit}"
     value = value_text(row.value, slo.unit, threshold)
-    return f"{value} from {row.samples:,} samples; threshold {threshold_of(slo, row)}{share}{warning}"
+    return f"{value} from {counted(row.samples, 'sample')}; threshold {threshold_of(slo, row)}{share}{warning}"
 
 
-def _rows(behind: RowsBehind, width: int) -> Iterator[Line]:
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """`1 sample`, `1,200 samples`; `nouns` is the plural where it takes more than an s."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def _rows(behind: RowsBehind, window_start: str, width: int) -> Iterator[Line]:
     what = f"{behind.cte} by {behind.by}"
     if behind.error is not None:
         yield from _told(f"{what}: cannot be shown: {behind.error}", width)
@@ -86,7 +89,17 @@ def _rows(behind: RowsBehind, width: int) -> Iterator[Line]:
         yield from _told(f"{what}: none", width)
     else:
         yield from _told(f"{what}: {len(behind.rows)} of {behind.total:,}", width)
-        yield from grid(behind.columns, behind.rows)
+        yield from grid(*_without_own_window(behind, window_start))
+
+
+def _without_own_window(behind: RowsBehind, window_start: str) -> tuple[list[str], list[list[Any]]]:
+    """Heads and cells, without the window's start where every row is of the window itself."""
+    kept = [
+        place
+        for place, name in enumerate(behind.columns)
+        if name != "window_start" or any(row[place] != window_start for row in behind.rows)
+    ]
+    return [behind.columns[place] for place in kept], [[row[place] for place in kept] for row in behind.rows]
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Line]:
@@ -103,7 +116,15 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Line]:
 
 
 def _cell(value: Any) -> str:
-    text = "–" if value is None else f"{value:.6g}" if isinstance(value, float) else plain(str(value))
+    match value:
+        case None:
+            text = "–"
+        case bool():
+            text = "true" if value else "false"
+        case float():
+            text = f"{value:.6g}"
+        case _:
+            text = plain(str(value))
     return text if cell_len(text) <= _MAX_CELL else set_cell_size(text, _MAX_CELL - 1) + "…"
 
 
@@ -113,9 +134,10 @@ def _streak(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
         yield from wrapped("none among the windows that count", width, label="Last break of the streak: ")
         return
     slo = policy.slos[broken.slo]
-    told = f"{window_text(broken.window)} UTC, {slo.title} {broken.status.value}: {_measured(broken, slo)}"
+    told = [f"{window_text(broken.window)} UTC, {slo.title}: {broken.status.value}"]
+    told += [_measured(broken, slo)] if broken.value is not None else []
     reason = broken.reason or why(broken)
-    yield from wrapped(f"{told} ({reason})" if reason else told, width, label="Last break of the streak: ")
+    yield from wrapped("; ".join([*told, reason] if reason else told), width, label="Last break of the streak: ")
     command = f"phasegate explain --phase={decision.phase} --window={iso(broken.window.start)} --slo={broken.slo}"
     yield (Span(_DEEPER + plain(command), "dim"),)
 
@@ -134,7 +156,8 @@ def _gate(decision: Decision, width: int) -> Iterator[Line]:
 def _counts(decision: Decision, width: int) -> Iterator[Line]:
     counts = decision.inputs
     told = (
-        f"{counts.batches} batches, {counts.events:,} events, {counts.duplicates:,} duplicates, "
+        f"{counted(counts.batches, 'batch', 'batches')}, {counted(counts.events, 'event')}, "
+        f"{counted(counts.duplicates, 'duplicate')}, "
         f"{counts.too_late:,} too late, {counts.quarantined:,} quarantined"
     )
     yield from wrapped(told, width, label="Input: ")

@@ -1,0 +1,211 @@
+"""Where a rollout stands: as a value, as text, and as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from checker.cli.formats.json_document import SCHEMA_VERSION
+from checker.cli.formats.layout import Line, Span, paint, wrapped
+from checker.ledger.state import LedgerState
+from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
+from checker.model import Decision
+from checker.policy.model import Policy
+from checker.reporter.facts import criterion_text
+from checker.windows import iso
+
+NOTICES_SHOWN = 5
+_LABEL_WIDTH = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known at `as_of`. `decision` is the check's for the ledger's phase, None where that has no gate.
+
+    `newest_batch` is the start of its window. `phases` count the events of the newest batches by phase; they are
+    looked at only where the ledger names no phase. `torn` tells of a last line of the ledger that does not count.
+    """
+
+    as_of: datetime
+    state: LedgerState
+    decision: Decision | None = None
+    newest_batch: datetime | None = None
+    phases: Mapping[str, int] | None = None
+    torn: str | None = None
+
+
+def render_status(standing: Standing, policy: Policy, *, colour: bool, width: int) -> str:
+    """The standing as labelled lines."""
+    return paint(_lines(standing, policy, width), colour=colour)
+
+
+def _lines(standing: Standing, policy: Policy, width: int) -> Iterator[Line]:
+    yield (Span(f"{policy.title} · {iso(standing.as_of)}", "bold"),)
+    for label, text in _facts(standing, policy):
+        yield from wrapped(text, width, label=f"{label:<{_LABEL_WIDTH}}")
+
+
+def _facts(standing: Standing, policy: Policy) -> Iterator[tuple[str, str]]:
+    state = standing.state
+    yield "phase", _phase(standing, policy)
+    if state.entered_at is not None:
+        yield "since", f"{iso(state.entered_at)} ({age(standing.as_of - state.entered_at)})"
+    if standing.decision is not None:
+        yield from _progress(standing.decision)
+    if state.exists:
+        yield "incident", _incident(state.open_incident)
+        yield "rollback", _rollback(state)
+        pause = state.paused_at(standing.as_of)
+        until = f"until {iso(pause.until)}" if pause and pause.until else "until resumed"
+        yield "pause", f"{until}, by {pause.by}: {pause.reason}" if pause else "none"
+        yield from _notices(state.notices)
+    yield "newest batch", _newest(standing, policy)
+    if standing.torn is not None:
+        yield "ledger", standing.torn
+
+
+def _phase(standing: Standing, policy: Policy) -> str:
+    phase = standing.state.phase
+    if phase in policy.phase_names:
+        found = policy.phase(phase)
+        return f"{found.name} ({found.title}, {found.audience})"
+    if phase is not None:
+        return phase
+    known = "there is no ledger" if not standing.state.exists else "the ledger has entered no phase yet"
+    seen = ", ".join(f"{name} ({count:,} events)" for name, count in (standing.phases or {}).items())
+    return f"not known: {known}; the newest logs hold {seen or 'none'}"
+
+
+def _progress(decision: Decision) -> Iterator[tuple[str, str]]:
+    gate = decision.gate
+    yield "newest outcome", f"{decision.outcome.value}, window {iso(decision.window.start)}"
+    if gate.error is not None:
+        yield "gate", gate.error
+    for row in gate.criteria:
+        yield "gate", f"{'✓' if row.passed else '✗'} {criterion_text(row)}"
+    if gate.earliest_pass is not None and not gate.passed:
+        yield "earliest advance", iso(gate.earliest_pass)
+    if decision.approvals_missing:
+        yield "approvals missing", ", ".join(decision.approvals_missing)
+
+
+def _incident(incident: Incident | None) -> str:
+    if incident is None:
+        return "none open"
+    slos = ", ".join(sorted({slo for _, slo in incident.violations})) or incident.cause
+    asked = "; its rollback is not recorded yet" if incident.rollback_required else ""
+    return f"{incident.id} open since {iso(incident.opened_at)}: {slos}{asked}"
+
+
+def _rollback(state: LedgerState) -> str:
+    unknown = state.rollback_unknown
+    if unknown is not None:
+        return f"{_told(unknown)}: outcome unknown; look what was done, then record it with rollback --done"
+    return _told(state.rollbacks[-1]) if state.rollbacks else "none"
+
+
+def _told(rollback: RollbackRecord) -> str:
+    return f"{rollback.event} {iso(rollback.at)}, from {rollback.phase_from} to {rollback.phase_to}"
+
+
+def _notices(notices: tuple[RecordedNotice, ...]) -> Iterator[tuple[str, str]]:
+    for notice in reversed(notices[-NOTICES_SHOWN:]):
+        delivered = "delivered" if notice.delivered_at else "not delivered yet"
+        yield "notice", f"{iso(notice.at)} {notice.notice} → {notice.channel}, {delivered}"
+
+
+def _newest(standing: Standing, policy: Policy) -> str:
+    if standing.newest_batch is None:
+        return "none"
+    end = standing.newest_batch + policy.window
+    return f"{iso(standing.newest_batch)}, ended {age(standing.as_of - end)} ago"
+
+
+def age(span: timedelta) -> str:
+    """`2 d 3 h`, `1 h 5 min`, `41 s`: the two largest units."""
+    seconds = max(0, int(span.total_seconds()))
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    parts = []
+    for name, size in units:
+        count, seconds = divmod(seconds, size)
+        if count or parts:
+            parts.append(f"{count} {name}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(filter(None, parts)) or "0 s"
+
+
+def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
+    """The standing as a JSON document; what is not known is null."""
+    state, decision, newest = standing.state, standing.decision, standing.newest_batch
+    pause = state.paused_at(standing.as_of)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "target": policy.target,
+        "as_of": iso(standing.as_of),
+        "ledger": state.exists,
+        "phase": state.phase,
+        "since": _iso(state.entered_at),
+        "outcome": decision.outcome.value if decision else None,
+        "window": _iso(decision.window.start if decision else None),
+        "gate": _gate_document(decision) if decision else None,
+        "incident": _incident_document(state.open_incident),
+        "rollback": _rollback_document(state.rollbacks[-1]) if state.rollbacks else None,
+        "rollback_unknown": state.rollback_unknown is not None,
+        "pause": {"by": pause.by, "reason": pause.reason, "until": _iso(pause.until)} if pause else None,
+        "notices": [_notice_document(notice) for notice in reversed(state.notices[-NOTICES_SHOWN:])],
+        "newest_batch": _iso(newest),
+        "newest_batch_age_s": int((standing.as_of - newest - policy.window).total_seconds()) if newest else None,
+        "phases_in_logs": None if standing.phases is None else dict(standing.phases),
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else iso(instant)
+
+
+def _gate_document(decision: Decision) -> dict[str, Any]:
+    gate = decision.gate
+    rows = ("criterion", "observed", "required", "passed", "reason")
+    return {
+        "passed": gate.passed,
+        "error": gate.error,
+        "criteria": [{name: getattr(row, name) for name in rows} for row in gate.criteria],
+        "earliest_pass": _iso(gate.earliest_pass),
+        "approvals_missing": list(decision.approvals_missing),
+    }
+
+
+def _incident_document(incident: Incident | None) -> dict[str, Any] | None:
+    if incident is None:
+        return None
+    return {
+        "id": incident.id,
+        "opened_at": iso(incident.opened_at),
+        "phase": incident.phase,
+        "cause": incident.cause,
+        "slos": sorted({slo for _, slo in incident.violations}),
+        "rollback_required": incident.rollback_required,
+    }
+
+
+def _rollback_document(rollback: RollbackRecord) -> dict[str, Any]:
+    return {
+        "event": rollback.event,
+        "at": iso(rollback.at),
+        "from": rollback.phase_from,
+        "to": rollback.phase_to,
+        "reason": rollback.reason,
+    }
+
+
+def _notice_document(notice: RecordedNotice) -> dict[str, Any]:
+    return {
+        "id": notice.id,
+        "notice": notice.notice,
+        "at": iso(notice.at),
+        "channel": notice.channel,
+        "delivered_at": _iso(notice.delivered_at),
+    }
