@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,9 @@ def rows_behind(history: History, window: Window) -> dict[str, tuple[RowsBehind,
 
     Raises CannotDecide where a batch can no longer be read.
     """
-    tasks, rules = history.governed.tasks, history.governed.rules
+    # a row is shown whole, whatever the query itself reads of it
+    tasks = tuple(replace(task, query=replace(task.query, columns=None)) for task in history.governed.tasks)
+    rules = history.governed.rules
     span = span_of(history.telemetry, tasks, history.lens.events_of, (window,), rules)
     with open_span(span, rules) as opened, parser() as connection:
         return {task.slo: tuple(task_rows(connection, opened, task, window)) for task in tasks}
@@ -73,8 +75,17 @@ def task_rows(
         except (QueryFailed, NotOneSelect) as fault:
             yield RowsBehind(kind, cte, by, error=str(fault))
             continue
-        rows = tuple(tuple(map(json_value, row[:-1])) for row in result.rows)
-        yield RowsBehind(kind, cte, by, result.names[:-1], rows, result.rows[0][-1] if result.rows else 0)
+        rows = [tuple(map(json_value, row[:-1])) for row in result.rows]
+        total = result.rows[0][-1] if result.rows else 0
+        yield RowsBehind(kind, cte, by, *_without_empty(result.names[:-1], rows), total)
+
+
+def _without_empty(
+    names: tuple[str, ...], rows: list[tuple[Any, ...]]
+) -> tuple[tuple[str, ...], tuple[tuple[Any, ...], ...]]:
+    """The columns that have a value in some row, and the rows with those alone."""
+    kept = [number for number in range(len(names)) if any(row[number] is not None for row in rows)]
+    return tuple(names[number] for number in kept), tuple(tuple(row[number] for number in kept) for row in rows)
 
 
 def rows_sql(
@@ -102,7 +113,22 @@ def rows_sql(
 def _with_ctes_of(connection: duckdb.DuckDBPyConnection, query: Query, final: str) -> str:
     tree = parse_select(connection, final)
     whole = parse_select(connection, query.sql)
-    tree["statements"][0]["node"]["cte_map"] = whole["statements"][0]["node"]["cte_map"]
+    ctes = whole["statements"][0]["node"]["cte_map"]
+    star = parse_select(connection, "select * from events")["statements"][0]["node"]["select_list"][0]
+    for entry in ctes["map"]:
+        _widen(entry["value"]["query_node"], star)
+    tree["statements"][0]["node"]["cte_map"] = ctes
     row = connection.execute("select json_deserialize_sql($1::json)", [json.dumps(tree)]).fetchone()
     assert row is not None, "a function of one value gives one row"
     return str(row[0])
+
+
+def _widen(node: dict[str, Any], star: Any) -> None:
+    """Let a CTE that only picks rows of one relation give all of their columns."""
+    picks = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "BASE_TABLE"
+    if picks and not node["group_expressions"] and all(_is_plain_column(item) for item in node["select_list"]):
+        node["select_list"] = [star]
+
+
+def _is_plain_column(item: dict[str, Any]) -> bool:
+    return item["class"] == "COLUMN_REF" and not item["alias"]

@@ -280,16 +280,3 @@ def _index_from(document: Mapping[str, Any]) -> BatchIndex:
         last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
         columns=tuple(document["columns"]),
     )
-
-
-def events_by_phase(telemetry: Telemetry) -> dict[str, int]:
-    """How many events each phase has in all batches, copies within a batch dropped; most first."""
-    files = [str(batch.events_file) for batch in telemetry.batches.values()]
-    if not files:
-        return {}
-    with loader() as connection:
-        rows = connection.execute(
-            "select phase, count(*) from read_parquet($1, union_by_name = true) group by phase order by count(*) desc, phase",
-            [files],
-        ).fetchall()
-    return dict(rows)

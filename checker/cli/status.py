@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,8 +78,6 @@ def command(
 
 def _standing(governed: Governed, request: Request) -> Standing:
     """Everything that ledger and logs tell. Raises CannotDecide where there is neither."""
-    from dataclasses import replace
-
     from checker.analyzer.batches import LogFolder
     from checker.cli.formats.status_report import Standing
     from checker.pipeline import check, read_past
@@ -107,7 +106,8 @@ def _phases(governed: Governed, request: Request, batches: list[BatchFile]) -> M
     """Events by phase in `batches`, most first."""
     from checker.analyzer.batches import LogFolder
     from checker.analyzer.cache import open_cache
-    from checker.analyzer.telemetry import events_by_phase, load_telemetry
+    from checker.analyzer.phases import events_by_phase
+    from checker.analyzer.telemetry import load_telemetry
 
     if not batches:
         return {}

@@ -1,7 +1,7 @@
 -- name: failure_rate
 -- measures: failed saves as a share of all saves that ended, completed or failed
 -- unit: %
--- reads: events(window_start, event, phase, ts, code, retryable, request_id, release), windows(window_start)
+-- reads: events(window_start, event, phase), windows(window_start)
 -- params: $phase varchar
 -- lookback: 0
 -- returns: window_start timestamp, value double, samples bigint
@@ -9,13 +9,13 @@
 -- counts: failures by code, retryable
 with
     saves as (
-        select window_start, event, ts, code, retryable, request_id, release
+        select window_start, event
         from events
         where event in ('autosave.save.completed', 'autosave.save.error') and phase = $phase
     ),
 
     failures as (
-        select window_start, ts, code, retryable, request_id, release
+        select window_start
         from saves
         where event = 'autosave.save.error'
     )

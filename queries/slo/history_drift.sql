@@ -1,7 +1,7 @@
 -- name: history_drift
 -- measures: mean number of history-drift events per window over the last hour
 -- unit: events/window
--- reads: events(window_start, event, phase, ts, current_generation, index_generation, release), windows(window_start, has_batch)
+-- reads: events(window_start, event, phase, ts), windows(window_start, has_batch)
 -- params: $phase varchar
 -- lookback: 45 minutes
 -- returns: window_start timestamp, value double, samples bigint
@@ -9,7 +9,7 @@
 -- notes: the hour is the window and the three before it; a quiet hour with batches is 0, an hour without one has no value
 with
     drifts as (
-        select window_start, ts, current_generation, index_generation, release
+        select window_start, ts
         from events
         where event = 'autosave.history.drift' and phase = $phase
     )

@@ -1,14 +1,14 @@
 -- name: save_latency_p95
 -- measures: 95th percentile of the time a completed save took
 -- unit: s
--- reads: events(window_start, event, phase, ts, duration_ms, retry_count, request_id, release), windows(window_start)
+-- reads: events(window_start, event, phase, duration_ms), windows(window_start)
 -- params: $phase varchar
 -- lookback: 0
 -- returns: window_start timestamp, value double, samples bigint
 -- worst: saves by duration_ms desc
 with
     saves as (
-        select window_start, ts, duration_ms, retry_count, request_id, release
+        select window_start, duration_ms
         from events
         where event = 'autosave.save.completed' and phase = $phase
     )

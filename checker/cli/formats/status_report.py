@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from checker.cli.formats.json_document import SCHEMA_VERSION
+from checker.cli.formats.json_document import SCHEMA_VERSION, decision_document
 from checker.cli.formats.layout import Line, Span, paint, wrapped
 from checker.ledger.state import LedgerState
 from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
@@ -80,7 +80,7 @@ def _phase(standing: Standing, policy: Policy) -> str:
 
 def _progress(decision: Decision) -> Iterator[tuple[str, str]]:
     gate = decision.gate
-    yield "newest outcome", f"{decision.outcome.value}, window {iso(decision.window.start)}"
+    yield "outcome", f"{decision.outcome.value}, window {iso(decision.window.start)}"
     if gate.error is not None:
         yield "gate", gate.error
     for row in gate.criteria:
@@ -127,7 +127,7 @@ def age(span: timedelta) -> str:
     """`2 d 3 h`, `1 h 5 min`, `41 s`: the two largest units."""
     seconds = max(0, int(span.total_seconds()))
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    parts = []
+    parts: list[str] = []
     for name, size in units:
         count, seconds = divmod(seconds, size)
         if count or parts:
@@ -150,7 +150,8 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
         "since": _iso(state.entered_at),
         "outcome": decision.outcome.value if decision else None,
         "window": _iso(decision.window.start if decision else None),
-        "gate": _gate_document(decision) if decision else None,
+        "gate": decision_document(decision, policy)["gate"] if decision else None,
+        "approvals_missing": list(decision.approvals_missing) if decision else None,
         "incident": _incident_document(state.open_incident),
         "rollback": _rollback_document(state.rollbacks[-1]) if state.rollbacks else None,
         "rollback_unknown": state.rollback_unknown is not None,
@@ -164,18 +165,6 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
 
 def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else iso(instant)
-
-
-def _gate_document(decision: Decision) -> dict[str, Any]:
-    gate = decision.gate
-    rows = ("criterion", "observed", "required", "passed", "reason")
-    return {
-        "passed": gate.passed,
-        "error": gate.error,
-        "criteria": [{name: getattr(row, name) for name in rows} for row in gate.criteria],
-        "earliest_pass": _iso(gate.earliest_pass),
-        "approvals_missing": list(decision.approvals_missing),
-    }
 
 
 def _incident_document(incident: Incident | None) -> dict[str, Any] | None:
