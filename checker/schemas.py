@@ -106,6 +106,18 @@ def validate(document: object, schema: Mapping[str, Any]) -> list[Fault]:
     return faults or [Fault(tuple(error.instance_path), error.message) for error in fast.iter_errors(document)]
 
 
+def schema_faults(schema: Mapping[str, Any]) -> list[str]:
+    """Every place where `schema` is itself no JSON Schema (Draft 2020-12), in words."""
+    import jsonschema_rs
+
+    if jsonschema_rs.meta.is_valid(dict(schema)):
+        return []
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
+    return sorted(f"{dotted(tuple(error.absolute_path))}: {error.message}"[:_MESSAGE_LENGTH] for error in errors)
+
+
 @functools.lru_cache(maxsize=16)
 def _fast_validator(schema: str) -> Any:
     import jsonschema_rs

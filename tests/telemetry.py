@@ -9,6 +9,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import duckdb
 import zstandard
 from click.testing import CliRunner
 
@@ -32,6 +34,7 @@ from checker.windows import parse_iso, stamp
 ROOT = Path(__file__).parent.parent
 DAY = "2026-01-02"
 WINDOW = timedelta(minutes=15)
+_OPEN = ExitStack()
 SAVE, ERROR, DRIFT, SEAL = (
     "autosave.save.completed",
     "autosave.save.error",
@@ -102,15 +105,21 @@ class Ingested:
     rows: tuple[Mapping[str, Any], ...]
 
 
+@cache
+def open_loader() -> duckdb.DuckDBPyConnection:
+    """One connection for all batches that the tests read; it ends with the process."""
+    return _OPEN.enter_context(loader())
+
+
 def ingested(path: Path, rules: IngestRules, likely_columns: Sequence[str] = ()) -> Ingested:
     """Read the batch at `path` as the analyzer does."""
     start = datetime.strptime(path.name.split(".")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     parquet = path.parent / "typed.parquet"
-    with loader() as connection:
-        index = ingest(connection, BatchFile(start, path), rules, parquet, likely_columns)
-        cursor = connection.execute(f"select * from {literal(str(parquet))} order by line_number")
-        names = [item[0] for item in cursor.description or ()]
-        return Ingested(index, tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall()))
+    connection = open_loader()
+    index = ingest(connection, BatchFile(start, path), rules, parquet, likely_columns)
+    cursor = connection.execute(f"select * from {literal(str(parquet))} order by line_number")
+    names = [item[0] for item in cursor.description or ()]
+    return Ingested(index, tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall()))
 
 
 def all_lines(index: BatchIndex) -> int:

@@ -6,7 +6,7 @@ The header of an SLO query names them: `-- worst: saves by duration_ms desc`, `-
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,15 @@ def rows_behind(history: History, window: Window) -> dict[str, tuple[RowsBehind,
 
     Raises CannotDecide where a batch can no longer be read.
     """
-    # a row is shown whole, whatever the query itself reads of it
-    tasks = tuple(replace(task, query=replace(task.query, columns=None)) for task in history.governed.tasks)
-    rules = history.governed.rules
+    tasks, rules = with_whole_rows(history.governed.tasks), history.governed.rules
     span = span_of(history.telemetry, tasks, history.lens.events_of, (window,), rules)
     with open_span(span, rules) as opened, parser() as connection:
         return {task.slo: tuple(task_rows(connection, opened, task, window)) for task in tasks}
+
+
+def with_whole_rows(tasks: Iterable[SloTask]) -> tuple[SloTask, ...]:
+    """The tasks over events with all their columns: a row is shown whole, whatever the query itself reads of it."""
+    return tuple(replace(task, query=replace(task.query, columns=None)) for task in tasks)
 
 
 def task_rows(

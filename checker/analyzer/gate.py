@@ -68,7 +68,16 @@ class GateRunner:
         self._engine, self._gate, self._query, self._phase = engine, gate, query, phase
 
     def ask(self, first: datetime, since: datetime, until: datetime, at: datetime) -> GateResult:
-        """Run the gate as it stood at `at`: it sees windows in `[first, until)` and records not later than `at`."""
+        """The gate as it stood at `at`: it sees windows in `[first, until)` and records not later than `at`."""
+        try:
+            criteria = tuple(_criteria(self.rows(first, since, until, at)))
+        except QueryFailed as fault:
+            return GateResult(self._gate.name, self._query.path, error=str(fault))
+        error = None if criteria else "the query returned no criterion"
+        return GateResult(self._gate.name, self._query.path, criteria, error)
+
+    def rows(self, first: datetime, since: datetime, until: datetime, at: datetime) -> Rows:
+        """What the query itself returns, seeing the same. Raises QueryFailed."""
         in_span = f"window_start >= {timestamp(first)} and window_start < {timestamp(until)}"
         for name in ("judgements", "windows", "alerts"):
             self._engine.prepare(f"create or replace view {name} as select * from history.{name} where {in_span}")
@@ -80,12 +89,7 @@ class GateRunner:
             "since": since.replace(tzinfo=None),
             "until": until.replace(tzinfo=None),
         }
-        try:
-            criteria = tuple(_criteria(self._engine.run(self._query.sql, parameters)))
-        except QueryFailed as fault:
-            return GateResult(self._gate.name, self._query.path, error=str(fault))
-        error = None if criteria else "the query returned no criterion"
-        return GateResult(self._gate.name, self._query.path, criteria, error)
+        return self._engine.run(self._query.sql, parameters)
 
 
 @contextmanager

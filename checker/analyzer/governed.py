@@ -18,7 +18,7 @@ from checker.analyzer.spans import SloTask
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.policy.load import load_policy
 from checker.policy.model import Policy
-from checker.schemas import load_schema
+from checker.schemas import load_schema, schema_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,26 @@ class Governed:
         return self.queries[self.policy.gate_of(phase).query]
 
 
-def load_governed(path: Path) -> Governed:
-    """Read everything that `policy.yaml` at `path` governs. Raises GovernedFilesInvalid with every problem at once."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What could be read of the governed files, faulty or not. `queries` are the sound ones; None is what is faulty."""
+
+    policy: Policy | None
+    schema: EventSchema | None
+    queries: Mapping[str, Query]
+    problems: tuple[Problem, ...]
+
+    def rules(self) -> IngestRules | None:
+        """The rules for reading lines; None where policy or event schema is faulty."""
+        policy, schema = self.policy, self.schema
+        if policy is None or schema is None:
+            return None
+        payload = any(query.reads_payload for query in self.queries.values())
+        return ingest_rules(schema, policy.window, policy.lateness, policy.max_late, payload, engine_version())
+
+
+def read_parts(path: Path) -> Parts:
+    """Read everything that `policy.yaml` at `path` governs, and every problem that shows without running a query."""
     problems: list[Problem] = []
     policy: Policy | None = None
     try:
@@ -56,13 +74,17 @@ def load_governed(path: Path) -> Governed:
         problems += fault.problems
     schema, schema_problems = _event_schema(policy)
     queries, query_faults = _queries(policy, path.resolve().parent.parent, schema)
-    problems += [*schema_problems, *query_faults]
-    if problems or policy is None or schema is None:
-        raise GovernedFilesInvalid(problems)
-    payload = any(queries[slo.query].reads_payload for slo in policy.slos.values())
-    engine = engine_version()
-    rules = ingest_rules(schema, policy.window, policy.lateness, policy.max_late, payload, engine)
-    return Governed(policy, queries, rules, governed_digest(policy), judging_digest(policy, queries, schema), engine)
+    return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults))
+
+
+def load_governed(path: Path) -> Governed:
+    """Read everything that `policy.yaml` at `path` governs. Raises GovernedFilesInvalid with every problem at once."""
+    parts = read_parts(path)
+    policy, schema, queries, rules = parts.policy, parts.schema, parts.queries, parts.rules()
+    if parts.problems or policy is None or schema is None or rules is None:
+        raise GovernedFilesInvalid(parts.problems)
+    digests = governed_digest(policy), judging_digest(policy, queries, schema)
+    return Governed(policy, queries, rules, *digests, engine_version())
 
 
 def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Problem]]:
@@ -70,6 +92,8 @@ def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Probl
         return None, []
     try:
         document = load_schema(policy.root / policy.event_schema, policy.event_schema)
+        if faults := schema_faults(document):
+            return None, [Problem(policy.event_schema, 0, 0, text) for text in faults]
         return event_schema.build(document), []
     except GovernedFilesInvalid as fault:
         return None, list(fault.problems)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MAX_ALERTS_PER_WINDOW = 100
 FROM_THE_FUTURE = "from_the_future"
 SEAL_EVENT = "collector.latency"
+_ALERT_EVENTS = ("alert.fired", "collector.retry_exhausted", "collector.delayed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +177,19 @@ def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, d
     if dropped.from_the_future:
         quarantined[FROM_THE_FUTURE] = dropped.from_the_future
     rows = connection.execute(
-        f"select window_start, count(*), max(ts) filter (where event = '{SEAL_EVENT}') from typed group by all"
+        f"select window_start, count(*), max(ts) filter (where event = '{SEAL_EVENT}'),"
+        f" count(*) filter (where event in {_ALERT_EVENTS}) from typed group by window_start"
     ).fetchall()
     return BatchIndex(
         digest=digest,
         lines=loaded.lines,
         too_late=dropped.too_late,
-        events={_utc(start): count for start, count, _ in rows},
+        events={_utc(start): count for start, count, *_ in rows},
         duplicates={_utc(start): count for start, count in dropped.copies.items()},
         quarantined=dict(sorted(quarantined.items())),
         releases=_releases(connection) if "release" in loaded.columns else (),
-        alerts=_alerts(connection, loaded.columns),
-        last_seal_at=max((_utc(seal) for _, _, seal in rows if seal), default=None),
+        alerts=_alerts(connection, loaded.columns) if any(row[-1] for row in rows) else (),
+        last_seal_at=max((_utc(seal) for _, _, seal, _ in rows if seal), default=None),
         columns=loaded.columns,
     )
 
@@ -209,7 +211,7 @@ def _alerts(connection: duckdb.DuckDBPyConnection, present: tuple[str, ...]) -> 
             case event when 'alert.fired' then coalesce({severity}, 'critical')
                 when 'collector.delayed' then 'warning' else 'critical' end as severity
         from typed
-        where event in ('alert.fired', 'collector.retry_exhausted', 'collector.delayed')
+        where event in {_ALERT_EVENTS}
         qualify row_number() over (partition by window_start, phase, severity order by ts, name) <= {MAX_ALERTS_PER_WINDOW}
         order by all
         """

@@ -2,29 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from checker.analyzer.explain import task_rows
-from checker.analyzer.gate import gate_runner
-from checker.analyzer.history import gate_windows_back
-from checker.analyzer.made_up import FIRST, fill_events, gate_relations
+from checker.analyzer import made_up
+from checker.analyzer.explain import KINDS, task_rows, with_whole_rows
+from checker.analyzer.gate import COLUMNS, gate_runner
+from checker.analyzer.header import did_you_mean
 from checker.analyzer.queries import Query
 from checker.analyzer.results import FIRST_COLUMNS, measurements
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import Rows, parser
 from checker.analyzer.spans import OpenSpan, SloTask, Span, open_span
+from checker.analyzer.syntax import mentions, parse_select
 from checker.errors import Problem, QueryFailed
-from checker.model import Measurement, Window
-from checker.policy.model import Policy
+from checker.model import Measurement, Status, Window
+from checker.policy.model import Gate, Policy
 from checker.windows import iso, windows_between
 
 if TYPE_CHECKING:
     import duckdb
 
 SPAN_WINDOWS = 16
-_SLO_TYPES = ("TIMESTAMP", "DOUBLE", "BIGINT")
-_GATE_TYPES = ("VARCHAR", "DOUBLE", "DOUBLE", "BOOLEAN", "TIMESTAMP", "VARCHAR")
+_SLO_TYPES = dict(zip(FIRST_COLUMNS, ("TIMESTAMP", "DOUBLE", "BIGINT"), strict=True))
+_GATE_TYPES = dict(zip(COLUMNS, ("VARCHAR", "DOUBLE", "DOUBLE", "BOOLEAN", "TIMESTAMP", "VARCHAR"), strict=True))
+_MIXED = (Status.OK, Status.OK, Status.WARN, Status.VIOLATION, Status.OK, Status.NO_DATA, Status.ERROR)
+
+
+def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Iterator[Problem]:
+    """What the tasks' queries break of their contract over no events, over made-up ones, and over these in halves."""
+    if not tasks:
+        return
+    with open_span(_span(tasks, rules, phase, empty=True), rules) as opened:
+        for task in tasks:
+            yield from _problems(opened, task, "over windows without events")
+    tasks = with_whole_rows(tasks)
+    span = _span(tasks, rules, phase, empty=False)
+    queries = [task.query for task in tasks]
+    fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
+    with open_span(span, rules, fill) as opened, parser() as connection:
+        for task in tasks:
+            found = list(_problems(opened, task, "over made-up events"))
+            yield from found or _halves_problems(opened, task)
+            yield from _header_problems(connection, opened, task)
+
+
+def _span(tasks: Sequence[SloTask], rules: IngestRules, phase: str, *, empty: bool) -> Span:
+    steps = -(-max(task.lookback for task in tasks) // rules.window)
+    first = made_up.FIRST + rules.window * steps
+    before = tuple(windows_between(made_up.FIRST, first, rules.window))
+    windows = tuple(windows_between(first, first + rules.window * SPAN_WINDOWS, rules.window))
+    return Span(
+        windows=windows,
+        before=before,
+        presence={w.start: not empty and made_up.has_batch(n) for n, w in enumerate((*before, *windows))},
+        batches=(),
+        shared=frozenset(),
+        tasks=tuple(tasks),
+        phase=phase,
+        seal_limit=None,
+    )
+
+
+def _problems(opened: OpenSpan, task: SloTask, where: str) -> Iterator[Problem]:
+    """A query that fails, columns that are not the agreed ones, windows without their one row."""
+    shown = f"queries/{task.query.path}"
+    try:
+        result = opened.run(task, opened.span.windows)
+        wrong = list(_type_problems(task.query, result, _SLO_TYPES))
+        yield from wrong
+        rows = [] if wrong else list(measurements(task.slo, result, opened.span.windows))
+    except QueryFailed as fault:
+        yield Problem(shown, 0, 0, f"{where}: {fault}")
+        return
+    for row in rows:
+        if row.error is not None:
+            yield Problem(shown, 0, 0, f"{where}: window {iso(row.window_start)}: {row.error}")
+            return
+
+
+def _type_problems(query: Query, result: Rows, expected: Mapping[str, str]) -> Iterator[Problem]:
+    line = query.header.line("returns")
+    found = result.names[: len(expected)]
+    if found != tuple(expected):
+        told = f"returns {', '.join(result.names)}; the first columns must be {', '.join(expected)}"
+        yield Problem(f"queries/{query.path}", line, 0, told)
+        return
+    for name, kind in zip(found, result.types, strict=False):
+        if kind != expected[name]:
+            told = f"returns {name} as {kind}; expected {expected[name]}, so write …::{expected[name].lower()}"
+            yield Problem(f"queries/{query.path}", line, 0, told)
+
+
+def _halves_problems(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
+    """The first window whose measurement in the whole span is not the one in a half, with the declared lookback."""
+    windows = opened.span.windows
+    middle = len(windows) // 2
+    try:
+        whole = _measured(opened, task, windows)
+        halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
+    except QueryFailed as fault:
+        yield Problem(f"queries/{task.query.path}", 0, 0, f"over half a span of made-up events: {fault}")
+        return
+    for window in windows:
+        one, other = whole[window], halves[window]
+        if repr(one) != repr(other):
+            yield Problem(
+                f"queries/{task.query.path}",
+                task.query.header.line("lookback"),
+                0,
+                f"header: lookback: reads more than the window and its lookback ({task.query.header.get('lookback')}): "
+                f"over made-up events the window {iso(window.start)} measures {_told(one)} in the whole span and "
+                f"{_told(other)} in a half; declare the lookback it needs, or read less",
+            )
+            return
+
+
+def _told(row: Measurement) -> str:
+    return f"{row.value} ({row.samples} samples)"
+
+
+def _measured(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> dict[Window, Measurement]:
+    rows = list(measurements(task.slo, opened.run(task, windows), windows))
+    return dict(zip(windows, rows, strict=True))
+
+
+def _header_problems(connection: duckdb.DuckDBPyConnection, opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
+    """`worst` and `counts` lines that name what is not there."""
+    header, shown = task.query.header, f"queries/{task.query.path}"
+    ctes = mentions(parse_select(connection, task.query.sql)).ctes
+    asked = {kind: rows for kind in KINDS if (rows := header.rows(kind))}
+    for kind, (cte, _) in asked.items():
+        if cte not in ctes:
+            told = f"header: {kind}: there is no CTE '{cte}'{did_you_mean(cte, ctes)}"
+            yield Problem(shown, header.line(kind), 0, told)
+    for behind in task_rows(connection, opened, task, opened.span.windows[-1]):
+        if behind.error is not None and behind.cte in ctes:
+            yield Problem(shown, header.line(behind.kind), 0, f"header: {behind.kind}: {behind.error}")
+
+
+def gate_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Problem]:
+    """What the gates' queries break of their contract over nothing, over a mixed history and over one all met."""
+    for gate in policy.gates.values():
+        phase = next((item.name for item in policy.phases if item.gate == gate.name), None)
+        query = queries.get(gate.query)
+        if query is not None and phase is not None:
+            yield from _gate_problems(policy, gate, query, phase)
+
+
+def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str) -> Iterator[Problem]:
+    count = -(-query.lookback_length(policy.window, gate.parameters) // policy.window) + 2
+    histories: dict[str, Callable[[], Rows]] = {
+        "over no windows": lambda: _gate_rows(policy, gate, query, phase, 0, ()),
+        "over a made-up history": lambda: _gate_rows(policy, gate, query, phase, count, _MIXED),
+        "over windows that are all met": lambda: _gate_rows(policy, gate, query, phase, count, (Status.OK,)),
+    }
+    for where, ask in histories.items():
+        try:
+            result = ask()
+        except QueryFailed as fault:
+            yield Problem(f"queries/{query.path}", 0, 0, f"{where}: {fault}")
+            continue
+        yield from _type_problems(query, result, _GATE_TYPES)
+        if not result.rows and where != "over no windows":
+            told = f"{where}: returns no row, so the gate can never pass; return one row per criterion"
+            yield Problem(f"queries/{query.path}", 0, 0, told)
+
+
+def _gate_rows(policy: Policy, gate: Gate, query: Query, phase: str, count: int, statuses: Sequence[Status]) -> Rows:
+    windows = made_up.gate_windows(policy, phase, count, statuses)
+    is_mixed = len(statuses) > 1
+    alerts = made_up.alerts(windows) if is_mixed else []
+    records = made_up.records(windows, phase) if is_mixed else []
+    end = made_up.FIRST + policy.window * count
+    with gate_runner(gate, query, phase, windows, alerts, records) as runner:
+        return runner.rows(made_up.FIRST, made_up.FIRST, end, end)

@@ -57,9 +57,8 @@ def load_whole(
     missing = "".join(
         f", null::{kind} as {quote(name)}" for name, kind in rules.schema.columns.items() if name not in columns
     )
-    valid = f"count(*) filter (where {fast_path.predicate})"
-    rows, valid, loaded = _loaded(connection, rules, columns, valid, f"(select *{missing} from typed)", lines)
-    return loaded if valid == rows == lines else None
+    rows, valid, loaded = _loaded(connection, rules, columns, fast_path.valid, f"(select *{missing} from typed)", lines)
+    return loaded if valid and rows == lines else None
 
 
 def load_line_by_line(
@@ -90,7 +89,7 @@ def load_line_by_line(
         write_typed(connection, scratch, rules, columns, events, numbers)
     finally:
         scratch.unlink(missing_ok=True)
-    *_, loaded = _loaded(connection, rules, columns, "count(*)", "typed", lines)
+    *_, loaded = _loaded(connection, rules, columns, "true", "typed", lines)
     return replace(loaded, faults=faults)
 
 
@@ -101,7 +100,7 @@ def _loaded(
     valid: str,
     source: str,
     lines: int,
-) -> tuple[int, int, Loaded]:
+) -> tuple[int, bool, Loaded]:
     """Rows, what the aggregate `valid` gives, and what was loaded, in one pass over `source`."""
     row = connection.execute(
         f"select count(*), {valid}, min(placed_at), max(placed_at),"

@@ -1,0 +1,95 @@
+"""What `validate` found, as text and as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from checker.analyzer.quarantine import BatchAccount
+from checker.cli.formats.explain_table import account_text
+from checker.cli.formats.json_document import SCHEMA_VERSION
+from checker.governance.log_validation import LogReport
+from checker.governance.validation import Validation
+from checker.units import plain
+from checker.windows import iso
+
+FIRST_LINES = 3
+
+
+def validation_text(validation: Validation) -> str:
+    """One line for each kind of thing checked."""
+    width = max(len(checked.kind) for checked in validation.checked)
+    return "".join(f"{item.kind:<{width}}  {item.count:>3}  {item.how}\n" for item in validation.checked)
+
+
+def logs_text(report: LogReport) -> str:
+    """The whole folder's account, then each batch with broken or odd lines and the first of those that are broken."""
+    return "".join(f"{line}\n" for line in _log_lines(report))
+
+
+def _log_lines(report: LogReport) -> Iterator[str]:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
+    total = sum(report.quarantined.values())
+    yield (
+        f"logs: {len(report.batches):,} batches, {report.lines:,} lines = {report.events:,} events + "
+        + (f"{report.duplicates:,} duplicates + {report.too_late:,} too late + {total:,} quarantined")
+        + (f" ({reasons})" if reasons else "")
+    )
+    for name, why in report.unreadable.items():
+        yield f"  {plain(name)}: {plain(why)}"
+    for batch in report.batches:
+        if batch.duplicates or batch.too_late or batch.quarantined:
+            yield from _batch_lines(batch)
+
+
+def _batch_lines(batch: BatchAccount) -> Iterator[str]:
+    yield f"  {plain(batch.name)}: {account_text(batch)}"
+    for line in batch.broken[:FIRST_LINES]:
+        yield f"    {plain(batch.name)}:{line.number}: {line.reason}: {line.detail}"
+        yield f"      {line.excerpt}"
+    if len(batch.broken) > FIRST_LINES:
+        yield f"    … and {len(batch.broken) - FIRST_LINES:,} more; phasegate explain --quarantined shows them"
+
+
+def validate_document(validation: Validation, report: LogReport | None) -> dict[str, Any]:
+    """Problems, what was checked, and the logs' account (null where it was not asked for)."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "problems": [
+            {"path": item.path, "line": item.line, "column": item.column, "message": item.message}
+            for item in validation.problems
+        ],
+        "checked": [{"kind": item.kind, "count": item.count, "how": item.how} for item in validation.checked],
+        "logs": None if report is None else _logs_document(report),
+    }
+
+
+def _logs_document(report: LogReport) -> dict[str, Any]:
+    return {
+        "lines": report.lines,
+        "events": report.events,
+        "duplicates": report.duplicates,
+        "too_late": report.too_late,
+        "quarantined": sum(report.quarantined.values()),
+        "quarantined_by_reason": dict(report.quarantined),
+        "copies_between_batches": report.copies_between,
+        "unreadable": dict(report.unreadable),
+        "batches": [_batch_document(batch) for batch in report.batches],
+    }
+
+
+def _batch_document(batch: BatchAccount) -> dict[str, Any]:
+    return {
+        "batch": batch.name,
+        "window_start": iso(batch.start),
+        "lines": batch.lines,
+        "events": batch.events,
+        "duplicates": batch.duplicates,
+        "too_late": batch.too_late,
+        "quarantined": sum(batch.quarantined.values()),
+        "quarantined_by_reason": dict(batch.quarantined),
+        "first_broken": [
+            {"line": line.number, "reason": line.reason, "detail": line.detail, "excerpt": line.excerpt}
+            for line in batch.broken[:FIRST_LINES]
+        ],
+    }

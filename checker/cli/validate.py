@@ -1,0 +1,94 @@
+"""`phasegate validate`: the governed files, and with `--logs` the logs against the event schema."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from checker.cli.common import (
+    Instant,
+    cache_folder,
+    cache_option,
+    clock,
+    ledger_file,
+    logs_folder,
+    policy_option,
+    progress_line,
+    read_governed,
+    threads_option,
+)
+from checker.errors import GovernedFilesInvalid
+
+if TYPE_CHECKING:
+    from checker.governance.log_validation import LogReport
+
+_OF_THE_PROJECT = ""
+
+
+@click.command("validate")
+@policy_option
+@click.option("--logs", is_flag=False, flag_value=_OF_THE_PROJECT, metavar="[DIR]", help="The logs too.")
+@click.option("--ledger", type=click.Path(path_type=Path), help="Also read this ledger, chain and all.")
+@click.option("--as-of", type=Instant(), help="The clock for everything (default: now).")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@threads_option
+@cache_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    policy: Path,
+    logs: str | None,
+    ledger: Path | None,
+    as_of: datetime | None,
+    format_: str,
+    threads: int | None,
+    use_cache: bool,
+) -> None:
+    """Check the governed files: schemas, SQL contracts, templates, documents in step; every problem at once.
+
+    Exit codes: 0 sound; 1 the logs have broken lines; 2 a governed file is faulty; 3 there are no logs.
+    """
+    from checker.cli.formats.explain_document import to_text
+    from checker.cli.formats.validate_report import logs_text, validate_document, validation_text
+    from checker.governance.validation import validate_governed
+
+    validation = validate_governed(policy)
+    if validation.problems:
+        if format_ == "json":
+            click.echo(to_text(validate_document(validation, None)), nl=False)
+        raise GovernedFilesInvalid(validation.problems)
+    if ledger is not None:
+        _read_ledger(policy, ledger, clock(as_of))
+    if format_ == "table":
+        click.echo(validation_text(validation), nl=False)
+    report = None if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
+    if format_ == "json":
+        click.echo(to_text(validate_document(validation, report)), nl=False)
+    elif report is not None:
+        click.echo(logs_text(report), nl=False)
+    ctx.exit(0 if report is None or report.is_sound else 1)
+
+
+def _read_ledger(policy: Path, ledger: Path, as_of: datetime) -> None:
+    """Raises LedgerInvalid with every fault of the ledger."""
+    from checker.ledger.records import read_ledger
+
+    found = read_ledger(ledger_file(read_governed(policy), ledger), as_of)
+    if found.torn:
+        click.echo(f"ledger: {found.torn}", err=True)
+
+
+def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> LogReport:
+    from checker.analyzer.batches import LogFolder
+    from checker.analyzer.cache import open_cache
+    from checker.engines.local import local_mapper
+    from checker.governance.log_validation import validate_logs
+
+    governed = read_governed(policy)
+    folder = LogFolder(logs_folder(governed, Path(logs) if logs else None))
+    run = local_mapper(threads, progress_line("reading"))
+    with open_cache(cache_folder(governed.policy.root, use_cache)) as cache:
+        return validate_logs(governed, folder, cache, run, as_of)

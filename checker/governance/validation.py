@@ -1,0 +1,108 @@
+"""Every check of the governed files: policy, event schema, queries (which are run), templates, documents in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from checker.analyzer.governed import Parts, read_parts
+from checker.analyzer.probe import gate_problems, slo_problems
+from checker.analyzer.spans import SloTask
+from checker.errors import Problem
+from checker.governance.documents import documents, outdated, read
+from checker.model import Status
+from checker.policy.model import NoticeRule, Policy
+from checker.reporter.facts import facts
+from checker.reporter.notice_check import notice_problems, sample
+from checker.reporter.render import PLAIN, TemplateFault, render, template_name
+from checker.units import NOT_MEASURED
+
+_MUST_TELL = ("metric", "cmd")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A kind of thing that was checked, how many of it, and how."""
+
+    kind: str
+    count: int
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Every problem, in the order of their places, and what was checked."""
+
+    problems: tuple[Problem, ...]
+    checked: tuple[Checked, ...]
+
+
+def validate_governed(path: Path) -> Validation:
+    """Check all that `policy.yaml` at `path` governs, as far as its faults allow. Raises UsageError for a document
+    that cannot be read."""
+    parts = read_parts(path)
+    problems = {*parts.problems, *_run_problems(parts)}
+    if parts.policy is None:
+        return Validation(tuple(sorted(problems)), ())
+    sources = template_sources(parts.policy)
+    problems |= {*notice_problems(parts.policy, sources), *_untold(parts.policy, sources)}
+    root = parts.policy.root
+    texts = {file.relative_to(root).as_posix(): read(file) for file in documents(root)}
+    problems |= {problem for name, text in texts.items() for problem in outdated(parts.policy, text, name)}
+    return Validation(tuple(sorted(problems)), tuple(_checked(parts, parts.policy, len(sources), len(texts))))
+
+
+def _run_problems(parts: Parts) -> Iterator[Problem]:
+    """What shows only when the queries run; a query that has a problem already is not run."""
+    policy, rules = parts.policy, parts.rules()
+    if policy is None or rules is None:
+        return
+    tasks = [
+        SloTask(slo.name, query, query.lookback_length(policy.window))
+        for slo in policy.slos.values()
+        if (query := parts.queries.get(slo.query)) is not None
+    ]
+    yield from slo_problems(tasks, rules, policy.phase_names[0])
+    yield from gate_problems(policy, parts.queries)
+
+
+def template_sources(policy: Policy) -> dict[str, str]:
+    """Text by name of every template that a notice uses; one that is no UTF-8 has replacement characters."""
+    names = {rule.template for rule in policy.notices.values()}
+    return {name: (policy.templates_root / name).read_text("utf-8", errors="replace") for name in sorted(names)}
+
+
+def _untold(policy: Policy, sources: dict[str, str]) -> Iterator[Problem]:
+    """Templates of violations and rollbacks whose text does not hold the violated SLO or the command to run."""
+    for rule in policy.notices.values():
+        if rule.outcome in ("violation", "rollback"):
+            yield from _untold_by(policy, rule, sources[rule.template])
+
+
+def _untold_by(policy: Policy, rule: NoticeRule, source: str) -> Iterator[Problem]:
+    said = facts(policy, sample(policy, rule.phases[0], Status.VIOLATION))
+    name = template_name(policy, rule)
+    try:
+        text = render(source, said, name=name, markup=PLAIN)
+    except TemplateFault:
+        return  # told with its line by notice_problems
+    for key in _MUST_TELL:
+        value = said[key]
+        if isinstance(value, str) and value != NOT_MEASURED and value not in text:
+            yield Problem(
+                name, 0, 0, f"does not tell {key!r}, which a notice of a {rule.outcome} must; use {{{{ {key} }}}}"
+            )
+
+
+def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:
+    counts = f"{len(policy.phases)} phases, {len(policy.slos)} SLOs, {len(policy.gates)} gates, "
+    yield Checked("policy", 1, f"{policy.path.name}: {counts}{len(policy.notices)} notices")
+    fields = len(parts.schema.columns) if parts.schema else 0
+    yield Checked("event schema", 1, f"{policy.event_schema}: {fields} fields")
+    slo = {item.query for item in policy.slos.values()}
+    yield Checked("SLO queries", len(slo), "run over no events, over made-up events, and in halves")
+    gate = {item.query for item in policy.gates.values()}
+    yield Checked("gate queries", len(gate), "run over nothing, over a mixed history, and over one all met")
+    yield Checked("templates", templates, "rendered for every phase, outcome and state")
+    yield Checked("documents", texts, "in step with the policy")
