@@ -96,6 +96,12 @@ class Threshold:
             return value < self.warn_limit
         return value > self.warn_limit
 
+    def excess(self, value: float | None) -> float:
+        """How far `value` lies from the limit, as a share of it; infinite where that cannot be said."""
+        if value is None or self.limit == 0 or not math.isfinite(value):
+            return math.inf
+        return abs((value - self.limit) / self.limit)
+
     def judge(self, value: float | None, samples: int, min_samples: int) -> Status:
         """Judge one measurement, in the order of the contract: no data, not finite, violation, warning, ok."""
         if samples < min_samples or value is None:
@@ -230,8 +236,9 @@ class Decision:
 
     @property
     def violated(self) -> tuple[Judgement, ...]:
-        """Judgements of the deciding window that are violations and not merely observed, worst share first."""
-        return tuple(row for row in self.judgements if row.status is Status.VIOLATION)
+        """Judgements of the deciding window that are violations, the furthest past its threshold first."""
+        rows = (row for row in self.judgements if row.status is Status.VIOLATION)
+        return tuple(sorted(rows, key=lambda row: -row.threshold.excess(row.value)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Case:
 
 
 def decide(case: Case) -> Decision:
-    """The decision: roll back on a violation that asks for it, else advance where gate and approvals allow, else hold."""
+    """Roll back on a violation that asks for it, else advance where gate and approvals allow, else hold."""
     policy, standing = case.policy, case.standing
     deciding = max(case.judged, key=lambda item: (_asks_rollback(case, item), item.outcome.severity, item.window))
     asks = _asks_rollback(case, deciding)
@@ -54,7 +54,7 @@ def decide(case: Case) -> Decision:
         verdict, reasons = Verdict.ROLLBACK, tuple(_violation_reasons(case, deciding))
     else:
         reasons = tuple(_hold_reasons(case, deciding, missing, asks and exhausted))
-        verdict = Verdict.HOLD if reasons else Verdict.ADVANCE
+        verdict = Verdict.ADVANCE if case.gate.passed and not reasons else Verdict.HOLD
     phase = policy.phase(case.phase)
     return Decision(
         target=policy.target,
@@ -83,15 +83,17 @@ def decide(case: Case) -> Decision:
 
 
 def _rollback_violations(case: Case, item: JudgedWindow) -> list[Judgement]:
-    return [
+    """Violations of the window that roll back, the furthest past its threshold first."""
+    rows = [
         row
         for row in item.judgements
         if row.status is Status.VIOLATION and case.policy.slos[row.slo].on_violation is OnViolation.ROLLBACK
     ]
+    return sorted(rows, key=lambda row: -row.threshold.excess(row.value))
 
 
 def _asks_rollback(case: Case, item: JudgedWindow) -> bool:
-    """Whether the window has a violation that rolls back; one begun before the last rollback ended has been answered."""
+    """Whether a violation of the window rolls back; a window begun before the last rollback ended has been answered."""
     answered = case.standing.rolled_back_at is not None and item.window.start < case.standing.rolled_back_at
     return bool(_rollback_violations(case, item)) and not answered
 
@@ -128,6 +130,8 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
         yield f"the window's outcome is {deciding.outcome.value}"
     if case.gate.error:
         yield f"gate {case.gate.name}: {case.gate.error}"
+    elif not case.gate.criteria:
+        yield f"gate {case.gate.name}: its query returned no criterion"
     for row in case.gate.criteria:
         if not row.passed:
             yield f"{row.criterion}: {_number(row.observed)} of {_number(row.required)}"

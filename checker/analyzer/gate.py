@@ -73,8 +73,7 @@ class GateRunner:
             criteria = tuple(_criteria(self.rows(first, since, until, at)))
         except QueryFailed as fault:
             return GateResult(self._gate.name, self._query.path, error=str(fault))
-        error = None if criteria else "the query returned no criterion"
-        return GateResult(self._gate.name, self._query.path, criteria, error)
+        return GateResult(self._gate.name, self._query.path, criteria)
 
     def rows(self, first: datetime, since: datetime, until: datetime, at: datetime) -> Rows:
         """What the query itself returns, seeing the same. Raises QueryFailed."""

@@ -1,4 +1,4 @@
-"""Made-up relations that queries are tried on: every event of the schema, spread unevenly over windows, not at random."""
+"""Made-up relations that queries are tried on: every event of the schema, unevenly over windows, the same each time."""
 
 from __future__ import annotations
 

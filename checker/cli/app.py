@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="phasegate")
 @click.option("--debug", is_flag=True, help="Show a traceback for an unexpected error.")
-def cli(debug: bool) -> None:  # noqa: ARG001  read by main(), before click has parsed it
+def cli(debug: bool) -> None:  # noqa: ARG001  taken by main(), wherever it stands
     """Decide a rollout's next step from its telemetry, and show why.
 
     Exit codes: 0 met · 1 violated or refused · 2 usage or governed files invalid · 3 cannot be decided ·
@@ -56,14 +56,15 @@ def cli(debug: bool) -> None:  # noqa: ARG001  read by main(), before click has 
 
 def main() -> None:
     """Run the command line; every error ends in words and its exit code, a traceback only with `--debug`."""
-    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv[1:])
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        sys.exit(cli.main(arguments, standalone_mode=False) or 0)
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
     except click.ClickException as fault:
         fault.show()
-        sys.exit(2)
+        sys.exit(fault.exit_code)
     except click.Abort:
         click.echo("aborted", err=True)
         sys.exit(1)

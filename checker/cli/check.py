@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from checker.cli.common import (
     threads_option,
 )
 from checker.errors import UsageError
-from checker.model import CheckResult, Status
+from checker.model import CheckResult, Decision, Status
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
@@ -85,7 +87,13 @@ def command(
         click.echo(f"ledger: {past.torn}", err=True)
     _show(result, governed, format_)
     outcome = result.decision.outcome
-    ctx.exit(1 if fail_on_warn and outcome is Status.WARN else EXIT_CODES[outcome])
+    ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
+
+
+def exit_code(decision: Decision) -> int:
+    """0 met, 1 violated, 3 cannot be decided: no data, an error, or a gate whose query failed."""
+    code = EXIT_CODES[decision.outcome]
+    return 3 if code == 0 and decision.gate.error else code
 
 
 def _show(result: CheckResult, governed: Governed, format_: str) -> None:
@@ -94,7 +102,9 @@ def _show(result: CheckResult, governed: Governed, format_: str) -> None:
 
         click.echo(to_json(result, governed.policy), nl=False)
         return
+    from checker.cli.formats.layout import colour_wanted
     from checker.cli.formats.table import render_table
 
-    colour = sys.stdout.isatty()
-    click.echo(render_table(result, governed.policy, colour=colour, width=80), color=colour)
+    colour = colour_wanted(sys.stdout.isatty(), os.environ)
+    width = shutil.get_terminal_size((80, 24)).columns
+    click.echo(render_table(result, governed.policy, colour=colour, width=min(width, 100)), color=colour, nl=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from checker.cli.check import EXIT_CODES
+from checker.cli.check import exit_code
 from checker.cli.common import (
     Instant,
     cache_folder,
@@ -22,7 +22,7 @@ from checker.cli.common import (
     threads_option,
 )
 from checker.errors import CannotDecide, UsageError
-from checker.model import Decision, Status
+from checker.model import Decision
 
 
 @click.command("replay")
@@ -71,14 +71,14 @@ def command(
     past = read_past(request)
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)
-    outcomes = list(_show(replay(governed, request, past, since, until), format_))
-    if not outcomes:
+    codes = set(_show(replay(governed, request, past, since, until), format_))
+    if not codes:
         raise CannotDecide("no window of the span is closed; nothing was judged (look at --since, --until and --as-of)")
-    ctx.exit(EXIT_CODES[max(outcomes, key=lambda outcome: outcome.severity)])
+    ctx.exit(next(code for code in (1, 3, 0) if code in codes))
 
 
-def _show(decisions: Iterable[Decision], format_: str) -> Iterator[Status]:
-    """Print each decision as it comes, and give its outcome."""
+def _show(decisions: Iterable[Decision], format_: str) -> Iterator[int]:
+    """Print each decision as it comes, and give its exit code."""
     from checker.cli.formats.json_document import replay_line, to_json_line
     from checker.cli.formats.replay_table import replay_header, replay_row
 
@@ -87,4 +87,4 @@ def _show(decisions: Iterable[Decision], format_: str) -> Iterator[Status]:
     for decision in decisions:
         text = to_json_line(replay_line(decision)) if format_ == "jsonl" else replay_row(decision) + "\n"
         click.echo(text, nl=False)
-        yield decision.outcome
+        yield exit_code(decision)

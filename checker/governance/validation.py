@@ -39,8 +39,10 @@ class Validation:
 
 
 def validate_governed(path: Path) -> Validation:
-    """Check all that `policy.yaml` at `path` governs, as far as its faults allow. Raises UsageError for a document
-    that cannot be read."""
+    """Check all that `policy.yaml` at `path` governs, as far as its faults allow.
+
+    Raises UsageError for a document that cannot be read.
+    """
     parts = read_parts(path)
     problems = {*parts.problems, *_run_problems(parts)}
     if parts.policy is None:
@@ -90,9 +92,8 @@ def _untold_by(policy: Policy, rule: NoticeRule, source: str) -> Iterator[Proble
     for key in _MUST_TELL:
         value = said[key]
         if isinstance(value, str) and value != NOT_MEASURED and value not in text:
-            yield Problem(
-                name, 0, 0, f"does not tell {key!r}, which a notice of a {rule.outcome} must; use {{{{ {key} }}}}"
-            )
+            told = f"does not tell {key!r}, which a notice of a {rule.outcome} must; use {{{{ {key} }}}}"
+            yield Problem(name, 0, 0, told)
 
 
 def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from checker.model import Criterion, Decision, GateResult, Judgement, OnViolation, Status
@@ -85,16 +84,8 @@ def why(judgement: Judgement) -> str:
 def worst_violated(policy: Policy, decision: Decision) -> str:
     """Name of the violated SLO that is furthest past its threshold, those that roll back first; `n/a` without one."""
     rows = [row for row in decision.violated if policy.slos[row.slo].on_violation is not OnViolation.OBSERVE]
-    if not rows:
-        return NOT_MEASURED
-    return max(rows, key=lambda row: (policy.slos[row.slo].on_violation is OnViolation.ROLLBACK, _excess(row))).slo
-
-
-def _excess(judgement: Judgement) -> float:
-    """How far a value lies past its threshold, as a share of it."""
-    if judgement.value is None or judgement.threshold.limit == 0:
-        return math.inf
-    return abs((judgement.value - judgement.threshold.limit) / judgement.threshold.limit)
+    rows.sort(key=lambda row: policy.slos[row.slo].on_violation is not OnViolation.ROLLBACK)
+    return rows[0].slo if rows else NOT_MEASURED
 
 
 def gate_text(gate: GateResult) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from checker.model import CheckResult, Decision, GateResult, InputCounts, Judgement, Notice, Provenance, Status, Window
 from checker.policy.model import Policy
+from checker.reporter.shell import command_line
 from checker.windows import iso
 
 SCHEMA_VERSION = 1
@@ -40,7 +41,8 @@ def decision_document(decision: Decision, policy: Policy) -> dict[str, Any]:
         "decision": decision.verdict.value,
         "rollback_required": decision.rollback_required,
         "rollback_to": decision.rollback_to,
-        "command": None if decision.command is None else list(decision.command),
+        "command": None if decision.command is None else command_line(decision.command),
+        "command_arguments": None if decision.command is None else list(decision.command),
         "incident": decision.incident,
         "reasons": list(decision.reasons),
         "approvals_missing": list(decision.approvals_missing),
