@@ -30,9 +30,9 @@ def closed(count: int) -> datetime:
     return start_of(count) + LATENESS
 
 
-def event(name: str, at: datetime, phase: str, **fields: Any) -> dict[str, Any]:
+def event(kind: str, at: datetime, phase: str, /, **fields: Any) -> dict[str, Any]:
     """One event as a mapping."""
-    return {"schema_version": 1, "ts": iso(at), "event": name, "phase": phase, **fields}
+    return {"schema_version": 1, "ts": iso(at), "event": kind, "phase": phase, **fields}
 
 
 def write_batches(

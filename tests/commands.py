@@ -33,10 +33,11 @@ class Done(NamedTuple):
 def phasegate(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Done:
     """Run `phasegate` with these arguments on this repository's policy, without a cache."""
     capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["phasegate", *map(str, arguments)])
         patch.chdir(ROOT)
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     captured = capsys.readouterr()
     return Done(int(ended.value.code or 0), captured.out, captured.err)
 

@@ -23,13 +23,13 @@ from click.testing import CliRunner
 
 from checker.analyzer.batches import BatchFile
 from checker.analyzer.event_schema import EventSchema, build
-from checker.analyzer.fast_path import literal
+from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.ingest import BatchIndex, ingest
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import loader
 from checker.cli.app import cli
 from checker.errors import PhasegateError
-from checker.windows import parse_iso, stamp
+from checker.windows import iso, parse_iso, stamp
 
 ROOT = Path(__file__).parent.parent
 DAY = "2026-01-02"
@@ -50,7 +50,7 @@ def instant(text: str) -> datetime:
 
 def line(ts: str, event: str = SAVE, phase: str = "B", **fields: Any) -> bytes:
     """One line, its newline included. `ts` as in `instant`."""
-    document = {"schema_version": 1, "ts": ts if "T" in ts else f"{DAY}T{ts}Z", "event": event, "phase": phase}
+    document = {"schema_version": 1, "ts": iso(instant(ts)), "event": event, "phase": phase}
     return json.dumps(document | fields, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
@@ -67,8 +67,7 @@ def failure(ts: str, request_id: str, **fields: Any) -> bytes:
 def seal(ts: str, batch_start: str, latency_ms: float, **fields: Any) -> bytes:
     """The line that seals a batch."""
     counts = dict.fromkeys(("accepted", "duplicates", "quarantined", "errors_retryable", "errors_fatal"), 0)
-    start = batch_start if "T" in batch_start else f"{DAY}T{batch_start}Z"
-    return line(ts, SEAL, batch_start=start, latency_ms=latency_ms, **counts, **fields)
+    return line(ts, SEAL, batch_start=iso(instant(batch_start)), latency_ms=latency_ms, **counts, **fields)
 
 
 def write_batch(folder: Path, start: str, lines: Iterable[bytes], suffix: str = ".jsonl") -> Path:
@@ -117,7 +116,8 @@ def ingested(path: Path, rules: IngestRules, likely_columns: Sequence[str] = ())
     parquet = path.parent / "typed.parquet"
     connection = open_loader()
     index = ingest(connection, BatchFile(start, path), rules, parquet, likely_columns)
-    cursor = connection.execute(f"select * from {literal(str(parquet))} order by line_number")
+    names = ", ".join(map(quote, ("window_start", "line_number", *sorted(index.columns))))  # others are null throughout
+    cursor = connection.execute(f"select {names} from {literal(str(parquet))} order by line_number")
     names = [item[0] for item in cursor.description or ()]
     return Ingested(index, tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall()))
 

@@ -110,15 +110,18 @@ BROKEN = (
     ("not_json", b""),
     ("not_json", b"[1]"),
     ("not_utf8", b'{"schema_version": 1, "\xff": 1}'),
-    ("not_finite", saved(f"{START}:00Z", 1.0).replace(b"1.0", b"NaN")),
-    ("not_finite", saved(f"{START}:00Z", 1.0).replace(b"1.0", b"1e400")),
-    ("no_zone", saved(f"{START}:00", 1.0)),
-    ("wrong_type", saved(f"{START}:00Z", 1.0).replace(b"1.0", b'"1.0"')),
+    ("not_finite", saved(f"{START}:00Z", 1.0, "a").replace(b"1.0", b"NaN")),
+    ("not_finite", saved(f"{START}:00Z", 1.0, "a").replace(b"1.0", b"1e400")),
+    ("no_zone", saved(f"{START}:00", 1.0, "a")),
+    ("wrong_type", saved(f"{START}:00Z", 1.0, "a").replace(b"1.0", b'"1.0"')),
     ("missing_field", event("autosave.save.completed", f"{START}:00Z", request_id="a")),
-    ("duplicate_keys", saved(f"{START}:00Z", 1.0)[:-1] + b', "phase": "B"}'),
-    ("invalid_value", saved(f"{START}:00Z", -1.0)),
+    ("duplicate_keys", saved(f"{START}:00Z", 1.0, "a")[:-1] + b', "phase": "B"}'),
+    ("invalid_value", saved(f"{START}:00Z", -1.0, "a")),
     ("too_long", saved(f"{START}:00Z", 1.0, "x" * (1 << 20))),
-    ("from_the_future", saved("2026-01-01T00:35:00.000001Z", 1.0)),  # one microsecond after its batch's end + 5 min
+    (
+        "from_the_future",
+        saved("2026-01-01T00:35:00.000001Z", 1.0, "a"),
+    ),  # one microsecond after its batch's end + 5 min
 )
 
 

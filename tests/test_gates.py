@@ -108,10 +108,7 @@ def test_entering_the_phase_starts_anew(
 ) -> None:
     """Entered during the fifth window: the sixth, number 5, is the first that counts."""
     at = iso(start_of(4) + timedelta(minutes=7))
-    if how == "phase change":
-        ledger = entered("A", at)
-    else:
-        ledger = entered("B").rollback("ended", "B", "A", at=at)
+    ledger = entered("A", at) if how == "phase change" else entered("B").rollback("ended", "B", "A", at=at)
     logs = write_batches(tmp_path / "logs", "A", ["met"] * windows)
     decision = decide(governed, "A", logs, windows, kept, ledger)
     assert not decision.what_if
@@ -199,7 +196,7 @@ def test_an_incident_is_a_critical_alert(
     governed: Governed, kept: Path, tmp_path: Path, hours_ago: int, alerts: int
 ) -> None:
     opened = start_of(96) - timedelta(hours=hours_ago)
-    ledger = entered("B", "2025-12-30T00:00:00Z")
+    ledger = entered("B")
     ledger.incident("opened", "incident-1", cause="retry_exhausted", at=iso(opened), window=iso(opened - WINDOW))
     ledger.incident("cancelled", "incident-1", at=iso(opened + timedelta(minutes=30)))
     logs = tmp_path / "logs"

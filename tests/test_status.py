@@ -59,6 +59,7 @@ def test_incident_rollback_pause_and_notices_are_told(tmp_path: Path, capsys: py
     assert told["pause"]["until"] == "2026-01-03T00:00:00Z"
     assert [notice["notice"] for notice in told["notices"]] == ["autosave-ok"]
     text = phasegate(capsys, "status", f"--as-of={SAMPLE_AS_OF}", "--no-cache", *given).out
+    text = " ".join(text.split())
     assert all(part in text for part in ("inc-1 open since", "outcome unknown", "not delivered", "until 2026-01-03"))
 
 

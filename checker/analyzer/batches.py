@@ -6,18 +6,20 @@ import gzip
 import hashlib
 import io
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from checker.errors import CannotDecide
 from checker.windows import parse_stamp
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 BLOCK_BYTES = 8 << 20
+_PACKED_BYTES = 16 << 10  # what one piece of a compressed batch unpacks to stays in memory
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,18 +69,54 @@ class LogFolder:
 
 @contextmanager
 def plain_bytes(batch: BatchFile) -> Iterator[IO[bytes]]:
-    """The batch's decompressed bytes as a stream. Raises OSError or ValueError where it cannot be read."""
+    """The batch's decompressed bytes as a stream. Raises OSError, EOFError or ValueError where it cannot be read."""
     if batch.path.name.endswith(".gz"):
-        with gzip.open(batch.path) as unzipped:
-            yield cast("IO[bytes]", unzipped)
+        try:
+            with gzip.open(batch.path) as unzipped:
+                yield cast("IO[bytes]", unzipped)
+        except zlib.error as fault:
+            raise ValueError(f"is no gzip file, or a damaged one ({fault})") from fault
     elif batch.path.name.endswith(".zst"):
-        import zstandard
-
-        with batch.path.open("rb") as source, zstandard.ZstdDecompressor().stream_reader(source) as unzipped:
-            yield io.BufferedReader(unzipped)
+        with batch.path.open("rb") as source:
+            yield io.BufferedReader(_Unpacked(source))
     else:
         with batch.path.open("rb") as stream:
             yield stream
+
+
+class _Unpacked(io.RawIOBase):
+    """Zstandard frames, one after the other, as plain bytes; one that is cut off is an EOFError, never a short file."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source, self._packed, self._plain = source, b"", b""
+        self._frame: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._plain and self._has_more():
+            self._unpack()
+        count = min(len(buffer), len(self._plain))
+        buffer[:count], self._plain = self._plain[:count], self._plain[count:]
+        return count
+
+    def _has_more(self) -> bool:
+        self._packed = self._packed or self._source.read(_PACKED_BYTES)
+        if not self._packed and self._frame:
+            raise EOFError("ends in the middle of a Zstandard frame")
+        return bool(self._packed)
+
+    def _unpack(self) -> None:
+        import zstandard
+
+        self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        try:
+            self._plain = self._frame.decompress(self._packed)
+        except zstandard.ZstdError as fault:
+            raise ValueError(f"is no Zstandard file, or a damaged one ({fault})") from fault
+        self._packed = self._frame.unused_data if self._frame.eof else b""
+        self._frame = None if self._frame.eof else self._frame
 
 
 def digest_of(path: Path) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,8 @@ class Cache:
         """Open or make the cache in `folder`. Raises OSError or sqlite3.Error where that cannot be."""
         self.events_folder = folder / "events"
         self.events_folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.events_folder):
+            pass  # a folder that can be read but not written is of no use
         self._database = _open(folder / "index.sqlite")
         self._pending: list[tuple[str, str, str]] = []
 
@@ -94,6 +98,11 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _checksum(key: str, value: str) -> str:
     return hashlib.blake2b(f"{key}\n{value}".encode(), digest_size=12).hexdigest()
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """A path for a Parquet file in the making, that no other thread or process uses."""
+    return folder / f"{name}-{os.getpid()}-{threading.get_ident()}.parquet"
 
 
 def checksum_of(path: Path) -> str | None:

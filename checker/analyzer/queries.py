@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +34,8 @@ RELATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 PARAMETERS = {"slo": ("phase", "window"), "gate": ("phase", "since", "until")}
+# Relations that a query must not reach, and a CTE of their name elsewhere in the query would seem to explain.
+_HIDDEN = re.compile(r"loaded|spine|seen_.*|history|(pg|duckdb|sqlite|pragma|information_schema).*|.*\..*")
 _ORDER_FREE = functions.ORDER_FREE_AGGREGATES | functions.SCALARS | functions.OPERATORS
 
 
@@ -103,24 +106,29 @@ def query_problems(
     except NotOneSelect as fault:
         yield Problem(shown, fault.line, 0, str(fault))
         return
-    yield from _name_problems(shown, kind, sql, seen)
+    yield from _relation_problems(shown, kind, sql, seen)
+    yield from _name_problems(shown, sql, seen)
     yield from _parameter_problems(shown, kind, sql, seen, header, gate_parameters)
     yield from _reads_problems(shown, kind, sql, seen, header, event_columns)
 
 
-def _name_problems(shown: str, kind: str, sql: str, seen: Mentions) -> Iterator[Problem]:
+def _relation_problems(shown: str, kind: str, sql: str, seen: Mentions) -> Iterator[Problem]:
     known = RELATIONS[kind]
     for name, offset in seen.tables.items():
         if name not in known and name not in seen.ctes:
             hint = did_you_mean(name, [*known, *seen.ctes])
             yield Problem(shown, line_of(sql, offset), 0, f"reads '{name}'; there are {', '.join(known)}{hint}")
-    for name in seen.ctes & set(known):
-        yield Problem(shown, 1, 0, f"a CTE is called '{name}', which hides the relation of that name; rename it")
+    for name in seen.ctes:
+        if name in known or _HIDDEN.fullmatch(name):
+            yield Problem(shown, 1, 0, f"a CTE is called '{name}', which hides the relation of that name; rename it")
+
+
+def _name_problems(shown: str, sql: str, seen: Mentions) -> Iterator[Problem]:
     for name, offset in seen.table_functions.items():
         if name not in functions.TABLE_FUNCTIONS:
             yield Problem(shown, line_of(sql, offset), 0, f"calls {name}(), which is not allowed: it reads no relation")
     for name, offset in seen.functions.items():
-        if name not in functions.ALLOWED:
+        if name not in functions.ALLOWED and name not in seen.table_functions:
             hint = did_you_mean(name, functions.ALLOWED)
             yield Problem(
                 shown,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from checker.analyzer.cache import checksum_of
+from checker.analyzer.cache import checksum_of, own_file
 from checker.analyzer.copies import drop_copies
 from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
@@ -19,6 +19,7 @@ from checker.analyzer.sandbox import LockedEngine, Rows, loader
 from checker.analyzer.telemetry import KnownBatch
 from checker.errors import CannotDecide, QueryFailed
 from checker.model import Measurement, Window
+from checker.windows import stamp
 
 if TYPE_CHECKING:
     import duckdb
@@ -83,10 +84,30 @@ class OpenSpan:
         """
         first, end = windows[0].start - task.lookback, windows[-1].end
         seen = f"window_start >= {timestamp(first)} and window_start < {timestamp(end)}"
-        columns = ", ".join(map(quote, ("window_start", *_wanted_columns(self.span.tasks, self.rules))))
-        self.engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
-        self.engine.prepare(f"create or replace view windows as select * from spine where {seen}")
+        if task.query.ordered:
+            self._put_in_order(task, seen)
+        else:
+            columns = _listed(_wanted_columns(self.span.tasks, self.rules))
+            self.engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
+            self.engine.prepare(f"create or replace view windows as select * from spine where {seen}")
         return self.engine.run(sql or task.query.sql, {"phase": self.span.phase, "window": self.rules.window})
+
+    def _put_in_order(self, task: SloTask, seen: str) -> None:
+        """Give the query tables of its own, in an order that its own columns settle.
+
+        A sum of doubles then depends neither on the span nor on what other queries read: DuckDB plans a join by the
+        sizes of tables, and a plan decides in which order rows are summed.
+        """
+        own = _wanted_columns((task,), self.rules)
+        order = _listed(("ts", *(name for name in own if name != "ts")))
+        for name, columns, source, rows_by in (
+            ("events", _listed(own), "loaded", order),
+            ("windows", "*", "spine", "window_start"),
+        ):
+            self.engine.prepare(
+                f"create or replace table seen_{name} as select {columns} from {source} where {seen} order by {rows_by}"
+            )
+            self.engine.prepare(f"create or replace view {name} as select * from seen_{name}")
 
 
 @contextmanager
@@ -130,8 +151,6 @@ def load_events(connection: duckdb.DuckDBPyConnection, span: Span, rules: Ingest
     selected = ", ".join(
         quote(name) if name in present else f"null::{kind} as {quote(name)}" for name, kind in wanted.items()
     )
-    order = ", ".join(map(quote, ("window_start", "ts", *(name for name in wanted if name != "ts"))))
-    ordered = any(task.query.ordered for task in span.tasks)
     sources = " union all by name ".join(
         f"select *, {number} as batch_number from {literal(str(batch.events_file))}"
         for number, batch in enumerate(span.batches)
@@ -146,7 +165,6 @@ def load_events(connection: duckdb.DuckDBPyConnection, span: Span, rules: Ingest
     connection.execute(
         f"create table loaded as select window_start, {selected}{extra} from ({sources})"
         f" where window_start >= {timestamp(first)} and window_start < {timestamp(end)} {hidden}"
-        + (f" order by {order}" if ordered else "")
     )
     return _drop_shared_copies(connection, span, rules, present)
 
@@ -176,11 +194,21 @@ def _wanted_columns(tasks: Sequence[SloTask], rules: IngestRules) -> dict[str, s
     return {name: kind for name, kind in columns.items() if name.lower() in named or name in ("ts", "event", "phase")}
 
 
+def _listed(columns: Iterable[str]) -> str:
+    """SQL that lists `columns` after the window's start."""
+    return ", ".join(map(quote, ("window_start", *columns)))
+
+
 def _mend(connection: duckdb.DuckDBPyConnection, batch: KnownBatch, rules: IngestRules) -> None:
-    """Read the batch again where its typed events are damaged or gone."""
+    """Read the batch again where its typed events are damaged or gone.
+
+    Other spans, and other processes, may mend it at the same time: each writes a file of its own first.
+    """
     if checksum_of(batch.events_file) == batch.events_checksum:
         return
-    index = ingest(connection, batch.file, rules, batch.events_file)
+    scratch = own_file(batch.events_file.parent, f"mending-{stamp(batch.file.start)}")
+    index = ingest(connection, batch.file, rules, scratch)
+    scratch.replace(batch.events_file)
     if index.digest != batch.index.digest:
         raise CannotDecide(f"{batch.file.path.name}: changed during the check; run it again")
 
@@ -209,6 +237,11 @@ def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[dat
 
 
 def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
+    """Measure `windows` at once, or one by one where the order of rows may tell in the result."""
+    if task.query.ordered and len(windows) > 1:
+        for window in windows:
+            yield from _measure(opened, task, [window])
+        return
     try:
         yield from list(measurements(task.slo, opened.run(task, windows), windows))
     except QueryFailed as fault:

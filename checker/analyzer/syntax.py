@@ -114,6 +114,8 @@ def _note_table(node: Mapping[str, Any], found: Mentions) -> None:
     if kind == "BASE_TABLE":
         parts = [part for part in (node.get("catalog_name"), node.get("schema_name"), node["table_name"]) if part]
         found.tables.setdefault(".".join(parts).lower(), offset)
+        if len(parts) > 1:
+            found.forbidden.setdefault(f"the qualified name {'.'.join(parts)}", offset)
     elif kind == "TABLE_FUNCTION":
         found.table_functions.setdefault(node["function"]["function_name"].lower(), offset)
     elif kind == "JOIN":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.analyzer.batches import BatchFile, LogFolder, digest_of
-from checker.analyzer.cache import Cache, checksum_of
+from checker.analyzer.cache import Cache, checksum_of, own_file
 from checker.analyzer.ingest import Alert, BatchIndex, ReleaseSeen, ingest
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
@@ -211,7 +211,7 @@ class _Reader:
             return [self._read_one(connection, batch) for batch in batches]
 
     def _read_one(self, connection: Any, batch: BatchFile) -> Any:
-        scratch = self.folder / f"reading-{stamp(batch.start)}-{id(self)}.parquet"
+        scratch = own_file(self.folder, f"reading-{stamp(batch.start)}")
         try:
             signature = batch.signature()
             index = ingest(connection, batch, self.rules, scratch, self.likely)

@@ -54,8 +54,9 @@ def command(
     from checker.cli.formats.explain_document import to_text
     from checker.cli.formats.validate_report import logs_text, validate_document, validation_text
     from checker.governance.validation import validate_governed
+    from checker.reporter.notice_tells import template_faults
 
-    validation = validate_governed(policy)
+    validation = validate_governed(policy, template_faults)
     if validation.problems:
         if format_ == "json":
             click.echo(to_text(validate_document(validation, None)), nl=False)

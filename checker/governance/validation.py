@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +11,10 @@ from checker.analyzer.probe import gate_problems, slo_problems
 from checker.analyzer.spans import SloTask
 from checker.errors import Problem
 from checker.governance.documents import documents, outdated, read
-from checker.model import Status
-from checker.policy.model import NoticeRule, Policy
-from checker.reporter.facts import facts
-from checker.reporter.notice_check import notice_problems, sample
-from checker.reporter.render import PLAIN, TemplateFault, render, template_name
-from checker.units import NOT_MEASURED
+from checker.policy.model import Policy
 
-_MUST_TELL = ("metric", "cmd")
+# The faults of the templates whose texts are given by name.
+TemplateCheck = Callable[[Policy, Mapping[str, str]], Iterable[Problem]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,7 @@ class Validation:
     checked: tuple[Checked, ...]
 
 
-def validate_governed(path: Path) -> Validation:
+def validate_governed(path: Path, check_templates: TemplateCheck) -> Validation:
     """Check all that `policy.yaml` at `path` governs, as far as its faults allow.
 
     Raises UsageError for a document that cannot be read.
@@ -48,7 +44,7 @@ def validate_governed(path: Path) -> Validation:
     if parts.policy is None:
         return Validation(tuple(sorted(problems)), ())
     sources = template_sources(parts.policy)
-    problems |= {*notice_problems(parts.policy, sources), *_untold(parts.policy, sources)}
+    problems |= {*check_templates(parts.policy, sources)}
     root = parts.policy.root
     texts = {file.relative_to(root).as_posix(): read(file) for file in documents(root)}
     problems |= {problem for name, text in texts.items() for problem in outdated(parts.policy, text, name)}
@@ -73,27 +69,6 @@ def template_sources(policy: Policy) -> dict[str, str]:
     """Text by name of every template that a notice uses; one that is no UTF-8 has replacement characters."""
     names = {rule.template for rule in policy.notices.values()}
     return {name: (policy.templates_root / name).read_text("utf-8", errors="replace") for name in sorted(names)}
-
-
-def _untold(policy: Policy, sources: dict[str, str]) -> Iterator[Problem]:
-    """Templates of violations and rollbacks whose text does not hold the violated SLO or the command to run."""
-    for rule in policy.notices.values():
-        if rule.outcome in ("violation", "rollback"):
-            yield from _untold_by(policy, rule, sources[rule.template])
-
-
-def _untold_by(policy: Policy, rule: NoticeRule, source: str) -> Iterator[Problem]:
-    said = facts(policy, sample(policy, rule.phases[0], Status.VIOLATION))
-    name = template_name(policy, rule)
-    try:
-        text = render(source, said, name=name, markup=PLAIN)
-    except TemplateFault:
-        return  # told with its line by notice_problems
-    for key in _MUST_TELL:
-        value = said[key]
-        if isinstance(value, str) and value != NOT_MEASURED and value not in text:
-            told = f"does not tell {key!r}, which a notice of a {rule.outcome} must; use {{{{ {key} }}}}"
-            yield Problem(name, 0, 0, told)
 
 
 def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:

@@ -41,14 +41,15 @@ class Entry:
 def batches_of(case: Place, defaults: Place, setting: Setting, last: datetime) -> dict[datetime, bytes]:
     """The batches of a case by their window's start: of every window up to that of `last`, but for missing ones."""
     entries = list(_entries(case, defaults, setting))
-    missing = {place.instant(setting.zero): place for place in case.items("missing")}
+    missing = {place.window_start(setting.zero, setting.window): place for place in case.items("missing")}
     lines: defaultdict[datetime, list[bytes]] = defaultdict(list)
     for entry in entries:
         lines[entry.batch] += entry.lines
     raw = [place.value.encode() for place in case.items("lines")]
     if raw:
         lines[setting.zero] += raw
-    first = case.at("from").instant(min([setting.zero, *missing, *lines]))
+    earliest = min([setting.zero, *missing, *lines])
+    first = case.at("from").window_start(setting.zero, setting.window) if case.has("from") else earliest
     end = max([last, *lines]) + setting.window
     if end - first > setting.window * MAX_WINDOWS:
         case.note(f"its windows reach from {iso(first)} to {iso(end)}; a case has at most {MAX_WINDOWS}")
@@ -87,7 +88,8 @@ def _entry(place: Place, defaults: Place, setting: Setting, made: int) -> Entry:
 
     at = where("at").instant(setting.zero)
     start = floor_to_window(at, setting.window)
-    batch = where("batch").instant(start)
+    own = where("batch").value is None
+    batch = start if own else where("batch").window_start(setting.zero, setting.window)
     fields = {key: where(key) for key in {**(defaults.value or {}), **place.value} if key not in HELPERS}
     count = _count(place, where("repeat"), fields.values(), setting)
     step = (start + setting.window - at) / max(count, 1)
@@ -97,7 +99,7 @@ def _entry(place: Place, defaults: Place, setting: Setting, made: int) -> Entry:
         event = {"ts": iso(at + step * index), "phase": setting.phase}
         event |= {key: _filled(column[index], made + index, start) for key, column in columns.items()}
         lines.append(json.dumps(event, ensure_ascii=False).encode())
-    return Entry(place, floor_to_window(batch, setting.window), tuple(lines))
+    return Entry(place, batch, tuple(lines))
 
 
 def _count(place: Place, repeat: Place, fields: Any, setting: Setting) -> int:

@@ -56,7 +56,7 @@ def _case(case: Place, file: Place, query: str, governed: Governed, phase: str) 
         windows=windows,
         alerts=tuple(_alert(place, policy, zero) for place in case.items("alerts")),
         ledger=tuple(_record(place, phase, zero, seq) for seq, place in enumerate(case.items("ledger"), 1)),
-        since=case.at("since").instant(zero) if case.has("since") else begun,
+        since=case.at("since").window_start(zero, policy.window) if case.has("since") else begun,
         until=zero,
         criteria=tuple(_criterion(place, names, zero) for place in expect.items("criteria")),
         passed=expect.value["passed"],

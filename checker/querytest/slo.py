@@ -65,14 +65,12 @@ def _names(slo: Slo, phase: str) -> dict[str, Number]:
 
 
 def _row(row: Place, policy: Policy, zero: datetime, names: Mapping[str, Number]) -> ExpectedRow:
-    start = row.at("window").instant(zero)
-    if start != floor_to_window(start, policy.window):
-        row.at("window").note(f"no window starts at {iso(start)}; a window is {policy.window} long")
+    start = row.at("window").window_start(zero, policy.window)
     value = row.at("value")
     return ExpectedRow(
         line=row.line,
         label=str(row.value.get("window", 0)),
-        window=window_at(floor_to_window(start, policy.window), policy.window),
+        window=window_at(start, policy.window),
         status=Status(row.value["status"]),
         value=(None if value.value is None else value.number(names)) if row.has("value") else ANYTHING,
         samples=row.at("samples").count(names) if row.has("samples") else ANYTHING,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from checker.errors import Problem
 from checker.policy.yaml_tree import Tree
 from checker.querytest.terms import Number, count_of, instant_of, number_of
 from checker.schemas import DocumentPath, listed, nearest
+from checker.windows import floor_to_window, iso
 
 T = TypeVar("T")
 Step = str | int
@@ -68,6 +69,14 @@ class Place:
     def instant(self, zero: datetime) -> datetime:
         """The value as a time; `zero` where it is left out."""
         return zero if self.value is None else self.read(lambda value: instant_of(value, zero), zero)
+
+    def window_start(self, zero: datetime, length: timedelta) -> datetime:
+        """The value as the start of a window of `length`; `zero`, which is one, where it is left out."""
+        instant = self.instant(zero)
+        start = floor_to_window(instant, length)
+        if start != instant:
+            self.note(f"no window starts at {iso(instant)}; a window is {length} long")
+        return start
 
     def number(self, names: Mapping[str, Number]) -> Number:
         """The value as a number or a term."""
