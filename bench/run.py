@@ -47,7 +47,9 @@ def main() -> None:
     make(thick, given.windows, given.events, PHASE)
     make(thin, given.history, 50, PHASE)
     size = sum(path.stat().st_size for path in thick.glob("*.jsonl"))
-    print(f"{given.windows} batches, {given.windows * (given.events + 1):,} events, {size / 1e9:.2f} GB, {os.cpu_count()} cores\n")
+    print(
+        f"{given.windows} batches, {given.windows * (given.events + 1):,} events, {size / 1e9:.2f} GB, {os.cpu_count()} cores\n"
+    )
     with tempfile.TemporaryDirectory(prefix="phasegate-bench-") as place:
         _table(_measure(thick, thin, given.windows, given.history, Path(place)))
 
@@ -117,7 +119,9 @@ def run(command: Sequence[str]) -> Run:
     """Run a process to its end; its answer does not matter here, a crash does."""
     start = time.perf_counter()
     with open(os.devnull, "wb") as nowhere:
-        pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)])
+        pid = os.posix_spawnp(
+            command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)]
+        )
         _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - start
     if os.waitstatus_to_exitcode(status) not in (0, 1):
@@ -134,7 +138,9 @@ def _table(runs: list[tuple[str, Run]]) -> None:
     bare, scan = named["bare DuckDB: import, connect"].seconds, named["hand-written scan"].seconds
     print("| what (a whole process) | s | × scan | × bare | peak MB |\n| --- | ---: | ---: | ---: | ---: |")
     for name, item in runs:
-        print(f"| {name} | {item.seconds:.2f} | {item.seconds / scan:.1f} | {item.seconds / bare:.1f} | {item.peak_mb:.0f} |")
+        print(
+            f"| {name} | {item.seconds:.2f} | {item.seconds / scan:.1f} | {item.seconds / bare:.1f} | {item.peak_mb:.0f} |"
+        )
     limit = 3 * bare + 0.3
     print(f"\ncold: {named['phasegate, cold'].seconds / scan:.1f} × the scan ({AIMS['cold']})")
     print(f"one new batch: {named['phasegate, one new batch'].seconds:.2f} s of {limit:.2f} s ({AIMS['warm']})")

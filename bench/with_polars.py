@@ -12,7 +12,9 @@ failed = pl.col("event") == "autosave.save.error"
 table = (
     pl.scan_ndjson(f"{sys.argv[1]}/*.jsonl", schema=COLUMNS)
     .filter(pl.col("phase") == sys.argv[2])
-    .with_columns(pl.col("ts").str.to_datetime(time_unit="us", time_zone="UTC").dt.truncate("15m").alias("window_start"))
+    .with_columns(
+        pl.col("ts").str.to_datetime(time_unit="us", time_zone="UTC").dt.truncate("15m").alias("window_start")
+    )
     .group_by("window_start")
     .agg(
         (pl.col("duration_ms").filter(completed).quantile(0.95, "linear") / 1000).alias("save_latency_p95_s"),

@@ -109,8 +109,8 @@ def test_index_tells_what_the_batch_touches(tmp_path: Path) -> None:
         ("B", "r2", instant("12:00:30")),
     ]
     assert [(row.name, row.severity, row.window_start) for row in index.alerts] == [
-        ("collector.delayed", "warning", instant("11:45")),
         ("disk", "critical", instant("12:00")),
+        ("collector.delayed", "warning", instant("11:45")),
         ("collector.retry_exhausted", "critical", instant("12:00")),
     ]
     assert index.last_seal_at == instant("12:16")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checker.analyzer.queries import build_query, query_problems
+from checker.analyzer.queries import read_query
 from checker.analyzer.sandbox import parser
 from checker.errors import GovernedFilesInvalid
 from tests.telemetry import ROOT, autosave_schema, check, make_project, save, seal, slo_query, values, write_batch
@@ -19,7 +19,7 @@ READS = "events(window_start, event, phase, duration_ms, ts), windows(window_sta
 def problems(sql: str, kind: str = "slo", parameters: Mapping[str, int] | None = None) -> list[str]:
     """The problems of a query whose file is called `q`, as the user reads them."""
     with parser() as connection:
-        found = query_problems(connection, f"queries/{kind}/q.sql", kind, sql, parameters or {}, COLUMNS)
+        found = read_query(connection, f"{kind}/q.sql", sql, parameters or {}, COLUMNS)[1]
         return [str(problem) for problem in found]
 
 
@@ -198,15 +198,11 @@ def test_shipped_query_keeps_the_contract(path: Path) -> None:
     text = path.read_text()
     gate_parameters = {"batches": 8, "hours": 24, "max_critical_alerts": 0, "max_incident_notices": 0}
     with parser() as connection:
-        found = query_problems(
-            connection,
-            f"queries/{path.parent.name}/{path.name}",
-            path.parent.name,
-            text,
-            gate_parameters if path.parent.name == "gate" else {},
-            COLUMNS,
-        )
-        assert list(found) == []
+        parameters = gate_parameters if path.parent.name == "gate" else {}
+        query, problems = read_query(connection, f"{path.parent.name}/{path.name}", text, parameters, COLUMNS)
+    assert problems == []
+    assert query is not None
+    assert query.name == path.stem
 
 
 @pytest.mark.parametrize(
@@ -225,7 +221,9 @@ def test_shipped_query_keeps_the_contract(path: Path) -> None:
 )
 def test_what_a_query_depends_on(select: str, ordered: bool, columns: set[str] | None) -> None:
     with parser() as connection:
-        query = build_query(connection, "slo/q.sql", slo_query("q", select, READS))
+        # names that are no columns of the events are not held against them here
+        query, _ = read_query(connection, "slo/q.sql", slo_query("q", select, READS), {}, None)
+    assert query is not None
     assert query.ordered is ordered
     assert query.columns == (None if columns is None else frozenset(columns))
 
@@ -254,7 +252,10 @@ def test_faulty_query_stops_everything_with_exit_code_2(tmp_path: Path) -> None:
         ("select window_start, 1.0 as value, 1 as samples from windows, range(2)", "twice; group by window_start"),
         ("select window_start, 1.0 as value, 1 as samples from windows where false", "returns no row for the window"),
         ("select window_start, error('as asked') as value, 1 as samples from windows", "as asked"),
-        ("select window_start, 1.0 as value, 1 as samples from windows at (version => 1)", "does not support time travel"),
+        (
+            "select window_start, 1.0 as value, 1 as samples from windows at (version => 1)",
+            "does not support time travel",
+        ),
     ],
 )
 def test_query_that_breaks_its_contract_when_it_runs_is_an_error_of_its_slo(

@@ -32,9 +32,7 @@ def test_what_it_links_to_is_there(target: str) -> None:
 
 
 COMMANDS = [
-    line.split("  #")[0]
-    for line in re.sub(r"\\\n\s*", "", README).splitlines()
-    if line.startswith("$ phasegate ")
+    line.split("  #")[0] for line in re.sub(r"\\\n\s*", "", README).splitlines() if line.startswith("$ phasegate ")
 ]
 
 

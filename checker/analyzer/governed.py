@@ -11,7 +11,7 @@ from typing import Any
 
 from checker.analyzer import event_schema
 from checker.analyzer.event_schema import EventSchema
-from checker.analyzer.queries import Query, build_query, query_problems
+from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import engine_version, parser
 from checker.analyzer.spans import SloTask
@@ -107,29 +107,29 @@ def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> t
     problems: list[Problem] = []
     columns = frozenset(schema.columns) if schema else None
     with parser() as connection:
-        for kind, name, parameters in _uses(policy, root):
+        for name, parameters in _uses(policy, root):
             try:
                 sql = (root / "queries" / name).read_text("utf-8")
             except (OSError, UnicodeDecodeError) as fault:
                 if policy is not None:
                     problems.append(Problem(f"queries/{name}", 0, 0, f"cannot be read: {type(fault).__name__}"))
                 continue
-            found = list(query_problems(connection, f"queries/{name}", kind, sql, parameters, columns))
+            query, found = read_query(connection, name, sql, parameters, columns)
             problems += found
-            if not found and name not in queries:
-                queries[name] = build_query(connection, name, sql)
+            if query is not None:
+                queries[name] = query
     return queries, problems
 
 
-def _uses(policy: Policy | None, root: Path) -> Iterator[tuple[str, str, Mapping[str, Any] | None]]:
-    """(kind, path, parameters) of each use; parameters are None where they cannot be known."""
+def _uses(policy: Policy | None, root: Path) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+    """(path, parameters) of each use; parameters are None where they cannot be known."""
     if policy is not None:
-        yield from (("slo", slo.query, {}) for slo in policy.slos.values())
-        yield from (("gate", gate.query, gate.parameters) for gate in policy.gates.values())
+        yield from ((slo.query, {}) for slo in policy.slos.values())
+        yield from ((gate.query, gate.parameters) for gate in policy.gates.values())
         return
     for kind in ("slo", "gate"):
         for file in sorted((root / "queries" / kind).glob("*.sql")):
-            yield kind, f"{kind}/{file.name}", {} if kind == "slo" else None
+            yield f"{kind}/{file.name}", {} if kind == "slo" else None
 
 
 def governed_digest(policy: Policy) -> str:

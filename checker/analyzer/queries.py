@@ -74,10 +74,31 @@ class Query:
         return self.lookback.length(window, parameters or {})
 
 
-def build_query(parser: duckdb.DuckDBPyConnection, path: str, sql: str) -> Query:
-    """A Query of a text that has no problems."""
-    header, seen = read_header(sql), mentions(parse_select(parser, sql))
-    return Query(
+def read_query(
+    parser: duckdb.DuckDBPyConnection,
+    path: str,
+    sql: str,
+    gate_parameters: Mapping[str, Any] | None,
+    event_columns: frozenset[str] | None,
+) -> tuple[Query | None, list[Problem]]:
+    """The query `queries/<path>` with the text `sql`, and all that it breaks of its contract, seen without running it.
+
+    The query is None where there is a problem. Parameters or columns that are None are not known, and names of them
+    are not held against anything.
+    """
+    shown, kind, header = f"queries/{path}", path.split("/", 1)[0], read_header(sql)
+    problems = list(header_problems(shown, kind, header))
+    try:
+        seen = mentions(parse_select(parser, sql))
+    except NotOneSelect as fault:
+        return None, [*problems, Problem(shown, fault.line, 0, str(fault))]
+    problems += _relation_problems(shown, kind, sql, seen)
+    problems += _name_problems(shown, sql, seen)
+    problems += _parameter_problems(shown, kind, sql, seen, header, gate_parameters)
+    problems += _reads_problems(shown, kind, sql, seen, header, event_columns)
+    if problems:
+        return None, problems
+    query = Query(
         path=path,
         header=header,
         sql=sql,
@@ -85,31 +106,7 @@ def build_query(parser: duckdb.DuckDBPyConnection, path: str, sql: str) -> Query
         ordered=bool(seen.functions.keys() - _ORDER_FREE),
         columns=None if seen.reads_whole_rows else frozenset(seen.columns),
     )
-
-
-def query_problems(
-    parser: duckdb.DuckDBPyConnection,
-    shown: str,
-    kind: str,
-    sql: str,
-    gate_parameters: Mapping[str, Any] | None,
-    event_columns: frozenset[str] | None,
-) -> Iterator[Problem]:
-    """Everything that `sql` breaks of the contract for its kind, as far as can be seen without running it.
-
-    Parameters or columns that are None are not known, and names of them are not held against anything.
-    """
-    header = read_header(sql)
-    yield from header_problems(shown, kind, header)
-    try:
-        seen = mentions(parse_select(parser, sql))
-    except NotOneSelect as fault:
-        yield Problem(shown, fault.line, 0, str(fault))
-        return
-    yield from _relation_problems(shown, kind, sql, seen)
-    yield from _name_problems(shown, sql, seen)
-    yield from _parameter_problems(shown, kind, sql, seen, header, gate_parameters)
-    yield from _reads_problems(shown, kind, sql, seen, header, event_columns)
+    return query, []
 
 
 def _relation_problems(shown: str, kind: str, sql: str, seen: Mentions) -> Iterator[Problem]:

@@ -97,7 +97,7 @@ def logs_folder(governed: Governed, logs: Path | None) -> Path:
 
 
 def ledger_file(governed: Governed, ledger: Path | None) -> Path:
-    """The ledger: as given, else `ledger/<target>.jsonl` of the project. Raises UsageError for one that is not there."""
+    """The ledger: as given (UsageError where that is no file), else `ledger/<target>.jsonl` of the project."""
     if ledger is not None and not ledger.is_file():
         raise UsageError(f"--ledger {ledger}: there is no such file")
     return ledger or governed.policy.root / "ledger" / f"{governed.policy.target}.jsonl"
