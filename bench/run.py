@@ -48,7 +48,8 @@ def main() -> None:
     make(thin, given.history, 50, PHASE)
     size = sum(path.stat().st_size for path in thick.glob("*.jsonl"))
     print(
-        f"{given.windows} batches, {given.windows * (given.events + 1):,} events, {size / 1e9:.2f} GB, {os.cpu_count()} cores\n"
+    events = given.windows * (given.events + 1)
+    print(f"{given.windows} batches, {events:,} events, {size / 1e9:.2f} GB, {os.cpu_count()} cores\n")
     )
     with tempfile.TemporaryDirectory(prefix="phasegate-bench-") as place:
         _table(_measure(thick, thin, given.windows, given.history, Path(place)))
@@ -118,7 +119,7 @@ def best(command: Sequence[str], times: int, prepare: object = None) -> Run:
 def run(command: Sequence[str]) -> Run:
     """Run a process to its end; its answer does not matter here, a crash does."""
     start = time.perf_counter()
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         pid = os.posix_spawnp(
             command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nowhere.fileno(), 1)]
         )

@@ -38,7 +38,7 @@ from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_c
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a command asks of the pipeline. `ledger` None means that none is to be read; `cache` None, that none is kept."""
+    """What a command asks of the pipeline. Without `ledger` none is read, without `cache` none is kept."""
 
     phase: str
     as_of: datetime

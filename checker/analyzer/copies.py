@@ -67,7 +67,8 @@ def has_copies(connection: duckdb.DuckDBPyConnection, table: str, dedup_key: Seq
     if not dedup_key:
         return False
     row = connection.execute(
-        f"select count(*) > count(distinct hash({_key(dedup_key)})) from {table} where {_has_key(dedup_key)} and ({only})"
+        f"select count(*) > count(distinct hash({_key(dedup_key)})) from {table}"
+        f" where {_has_key(dedup_key)} and ({only})"
     ).fetchone()
     return bool(row and row[0])
 

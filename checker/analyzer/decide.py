@@ -128,17 +128,21 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
         yield f"paused: {standing.paused}"
     if not deciding.outcome.is_met:
         yield f"the window's outcome is {deciding.outcome.value}"
-    if case.gate.error:
-        yield f"gate {case.gate.name}: {case.gate.error}"
-    elif not case.gate.criteria:
-        yield f"gate {case.gate.name}: its query returned no criterion"
-    for row in case.gate.criteria:
-        if not row.passed:
-            yield f"{row.criterion}: {_number(row.observed)} of {_number(row.required)}"
+    yield from _gate_reasons(case.gate)
     for alert in standing.blocking_alerts:
         yield f"{alert} blocks the gate"
     for role in missing:
         yield f"approval of {role} is missing"
+
+
+def _gate_reasons(gate: GateResult) -> Iterator[str]:
+    if gate.error:
+        yield f"gate {gate.name}: {gate.error}"
+    elif not gate.criteria:
+        yield f"gate {gate.name}: its query returned no criterion"
+    for row in gate.criteria:
+        if not row.passed:
+            yield f"{row.criterion}: {_number(row.observed)} of {_number(row.required)}"
 
 
 def _number(value: float | None) -> str:

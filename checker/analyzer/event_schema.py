@@ -69,26 +69,37 @@ def _properties(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
 
 
 def _faults(document: Mapping[str, Any]) -> Iterator[str]:
+    types = dict(_properties(document))
     if document.get("type") != "object":
         yield 'type: an event is an object; write "type": "object"'
-    names = {name.lower(): name for name, _ in reversed(list(_properties(document)))}
     for name in REQUIRED:
-        if name not in names.values():
+        if name not in types:
             yield f"properties.{name}: missing; every event has {', '.join(REQUIRED)}"
         elif name not in document.get("required", ()):
             yield f"required: {name!r} is missing; every event has {', '.join(REQUIRED)}"
-    types = dict(_properties(document))
     if "ts" in types and column_type(types["ts"]) != "TIMESTAMP":
         yield 'properties.ts: must be a string with "format": "date-time"'
-    for name in types:
-        if name.lower() in RESERVED:
-            yield f"properties.{name}: the name is reserved for phasegate's own column; choose another"
-        elif names[name.lower()] != name:
-            yield f"properties.{name}: differs from {names[name.lower()]!r} in case only; SQL cannot tell them apart"
-    for branch in document.get("allOf", ()):
-        for name, schema in branch.get("then", {}).get("properties", {}).items():
-            if isinstance(schema, dict) and "type" in schema and column_type(schema) != column_type(types[name]):
-                yield f"properties.{name}: described as {column_type(schema)} in one branch and {column_type(types[name])} elsewhere; a column has one type"
+    yield from _name_faults(types)
+    yield from _branch_faults(document, types)
     for name in document.get("x-phasegate", {}).get("dedup_key", ()):
         if name not in types:
             yield f"x-phasegate.dedup_key: {name!r} is not a property"
+
+
+def _name_faults(types: Mapping[str, Any]) -> Iterator[str]:
+    first = {name.lower(): name for name in reversed(list(types))}
+    for name in types:
+        if name.lower() in RESERVED:
+            yield f"properties.{name}: the name is reserved for phasegate's own column; choose another"
+        elif first[name.lower()] != name:
+            yield f"properties.{name}: differs from {first[name.lower()]!r} in case only; SQL cannot tell them apart"
+
+
+def _branch_faults(document: Mapping[str, Any], types: Mapping[str, Any]) -> Iterator[str]:
+    for branch in document.get("allOf", ()):
+        for name, schema in branch.get("then", {}).get("properties", {}).items():
+            if not isinstance(schema, dict) or "type" not in schema:
+                continue
+            found, known = column_type(schema), column_type(types[name])
+            if found != known:
+                yield f"properties.{name}: {found} in one branch and {known} elsewhere; a column has one type"

@@ -136,7 +136,7 @@ def _finite(schema: EventSchema) -> Iterator[str]:
 
 
 def _bounds(part: Mapping[str, Any]) -> Iterator[str]:
-    """Rules on numbers, as aggregates: the extremes of a column stand for all of its rows, at a fraction of the cost."""
+    """Rules on numbers, as aggregates: the extremes of a column stand for all of its rows, and cost little."""
     for name, schema in _properties(part):
         for keyword, extreme in _EXTREMES.items():
             if keyword in schema:

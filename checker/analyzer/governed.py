@@ -142,7 +142,7 @@ def governed_digest(policy: Policy) -> str:
 
 
 def judging_digest(policy: Policy, queries: Mapping[str, Query], schema: EventSchema) -> str:
-    """SHA-256 over what can change a verdict: windows, thresholds, queries, gates, event schema; not words or layout."""
+    """SHA-256 over what can change a verdict: windows, thresholds, queries, gates, event schema; not words."""
     slos = {
         slo.name: [
             queries[slo.query].digest,

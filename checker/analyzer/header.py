@@ -111,18 +111,23 @@ def header_problems(shown: str, kind: str, header: Header) -> Iterator[Problem]:
     stem = Path(shown).stem
     if header.get("name", stem) != stem:
         yield Problem(shown, header.line("name"), 0, f"header: name is '{header.get('name')}', the file '{stem}.sql'")
-    if "lookback" in header.values:
-        try:
-            lookback = parse_lookback(header.get("lookback"))
-            if kind == "slo" and isinstance(lookback.amount, str):
-                raise ValueError("an SLO's lookback is a length of time, not a parameter")
-        except ValueError as fault:
-            yield Problem(shown, header.line("lookback"), 0, f"header: lookback: {fault}")
+    yield from _lookback_problems(shown, kind, header)
     if not header.get("returns", RETURNS[kind]).startswith(RETURNS[kind]):
         yield Problem(shown, header.line("returns"), 0, f"header: returns: expected '{RETURNS[kind]}'")
     for key in ("worst", "counts"):
         if key in header.values and header.rows(key) is None:
             yield Problem(shown, header.line(key), 0, f"header: {key}: write '<rows> by <columns>'")
+
+
+def _lookback_problems(shown: str, kind: str, header: Header) -> Iterator[Problem]:
+    if "lookback" not in header.values:
+        return
+    try:
+        lookback = parse_lookback(header.get("lookback"))
+        if kind == "slo" and isinstance(lookback.amount, str):
+            raise ValueError("an SLO's lookback is a length of time, not a parameter")
+    except ValueError as fault:
+        yield Problem(shown, header.line("lookback"), 0, f"header: lookback: {fault}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
 from checker.analyzer.copies import drop_copies, has_copies
-from checker.analyzer.rules import IngestRules
 from checker.analyzer.lines import MAX_LINE_BYTES
+from checker.analyzer.rules import IngestRules
 from checker.analyzer.scan import Scan, matching_columns, scan
 from checker.analyzer.typed import Loaded, copy_to, load_line_by_line, load_whole
 from checker.errors import CannotDecide
@@ -212,7 +212,8 @@ def _alerts(connection: duckdb.DuckDBPyConnection, present: tuple[str, ...]) -> 
                 when 'collector.delayed' then 'warning' else 'critical' end as severity
         from typed
         where event in {_ALERT_EVENTS}
-        qualify row_number() over (partition by window_start, phase, severity order by ts, name) <= {MAX_ALERTS_PER_WINDOW}
+        qualify {MAX_ALERTS_PER_WINDOW} >=
+            row_number() over (partition by window_start, phase, severity order by ts, name)
         order by all
         """
     ).fetchall()

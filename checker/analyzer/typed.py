@@ -157,9 +157,8 @@ def write_typed(
         events,
         None if line_numbers is None else [list(line_numbers)],
     )
-    connection.execute(
-        f"create or replace temp view typed as select *, {placed} as placed_at from read_parquet({literal(str(events))})"
-    )
+    parquet = f"read_parquet({literal(str(events))})"
+    connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from {parquet}")
 
 
 def copy_to(

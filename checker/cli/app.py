@@ -27,10 +27,12 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands, sorted."""
+        del ctx
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command called `cmd_name`, imported now; None where there is none."""
+        del ctx
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"checker.cli.{cmd_name}")
@@ -39,6 +41,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from `COMMANDS`, so that help imports none of them."""
+        del ctx
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
@@ -46,12 +49,13 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="phasegate")
 @click.option("--debug", is_flag=True, help="Show a traceback for an unexpected error.")
-def cli(debug: bool) -> None:  # noqa: ARG001  taken by main(), wherever it stands
+def cli(debug: bool) -> None:
     """Decide a rollout's next step from its telemetry, and show why.
 
     Exit codes: 0 met · 1 violated or refused · 2 usage or governed files invalid · 3 cannot be decided ·
     4 met, but not recorded or delivered · 70 internal error.
     """
+    del debug  # main() has taken it, wherever it stood
 
 
 def main() -> None:
