@@ -10,7 +10,7 @@ from checker.model import Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STAMP = "%Y%m%dT%H%M%SZ"
-_STAMP_PATTERN = re.compile(r"\d{8}T\d{6}Z")
+_STAMP_PATTERN = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 def floor_to_window(instant: datetime, length: timedelta) -> datetime:

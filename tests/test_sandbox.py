@@ -1,0 +1,94 @@
+"""Governed SQL runs locked: no file, no settings, no end without a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partialmethod
+from pathlib import Path
+
+import pytest
+
+from checker.analyzer.sandbox import LockedEngine, loader
+from checker.errors import QueryFailed
+from tests.telemetry import check, make_project, save, seal, slo_query, values, write_batch
+
+ENDLESS = "with recursive n as (select 1 as i union all select i % 7 + 1 from n) select count(*) from n"
+
+
+@pytest.fixture
+def engine() -> Iterator[LockedEngine]:
+    with loader() as connection:
+        connection.execute("create table rows as select 7 as x")
+        yield LockedEngine(connection)
+
+
+def test_query_gives_its_columns_and_rows(engine: LockedEngine) -> None:
+    found = engine.run("select x, x > $least as more from rows", {"least": 3, "not used": 1})
+    assert (found.names, found.types, list(found.rows)) == (("x", "more"), ("INTEGER", "BOOLEAN"), [(7, True)])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_csv('{file}')",
+        "select * from read_text('{file}')",
+        "select * from read_json('{file}')",
+        "select * from '{file}'",
+        "select * from glob('{folder}/*')",
+        "copy (select 1) to '{folder}/written'",
+        "copy rows to '{folder}/written'",
+        "attach '{folder}/written'",
+        "export database '{folder}/written'",
+        "install httpfs",
+        "load httpfs",
+        "select * from read_csv('http://127.0.0.1:9/x')",
+        "set enable_external_access = true",
+        "set lock_configuration = false",
+        "set threads = 8",
+        "set memory_limit = '10GB'",
+        "set temp_directory = '{folder}'",
+        "reset memory_limit",
+        "pragma threads = 8",
+        "set timezone = 'CET'",
+    ],
+)
+def test_out_of_reach(sql: str, engine: LockedEngine, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    with pytest.raises(QueryFailed):
+        engine.run(sql.format(file=tmp_path / "secret.csv", folder=tmp_path), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+def test_variables_of_this_program_are_out_of_reach(engine: LockedEngine) -> None:
+    import numpy as np
+
+    here = np.arange(3)  # DuckDB would read it as a table
+    with pytest.raises(QueryFailed, match="here"):
+        engine.run("select * from here", {})
+    assert len(here) == 3
+
+
+def test_memory_is_limited(engine: LockedEngine) -> None:
+    with pytest.raises(QueryFailed, match=r"[Mm]emory"):
+        engine.run("select count(distinct range::varchar) from range(100000000)", {})
+
+
+def test_endless_query_is_stopped_and_the_next_runs(engine: LockedEngine) -> None:
+    with pytest.raises(QueryFailed, match=r"stopped after 0\.2 s"):
+        engine.run(ENDLESS, {}, deadline_s=0.2)
+    assert list(engine.run("select x from rows", {}).rows) == [(7,)]
+
+
+def test_slow_slo_is_an_error_and_the_others_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    select = f"select window_start, ({ENDLESS}) as value, 1 as samples from windows"
+    query = slo_query("endless", select, "windows(window_start)")
+    policy = make_project(tmp_path / "project", {"endless": query})
+    write_batch(tmp_path / "logs", "11:45", [save("11:50", "r"), seal("12:00:30", "11:45", 30_000)])
+    monkeypatch.setattr(LockedEngine, "run", partialmethod(LockedEngine.run, deadline_s=0.4))
+    ran = check(tmp_path / "logs", "12:05", policy=policy)
+    found = values(ran.document)
+    assert found["endless"] == (None, 0, "error")
+    assert found["save_latency_p95"] == (0.1, 1, "ok")
+    assert ran.code == 0  # it is only observed
+    reasons = {row["slo"]: row["reason"] for row in ran.document["slos"]}
+    assert reasons["endless"] == "stopped after 0.4 s; a query must end within that time"
