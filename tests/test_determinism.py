@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.telemetry import check, failure, make_project, replay, save, seal, slo_query, write_batch
+from tests.telemetry import check, make_project, replay, save, seal, slo_query, write_batch
 
 QUERIES = {
     "mean_of_doubles": slo_query(
@@ -49,11 +49,11 @@ from windows left join saves using (window_start) group by windows.window_start
     ),
 }
 QUERIES["by_request"] = QUERIES["by_request"].replace("over (order by", "over (partition by window_start order by")
-STARTS = [f"{hour}:{minute:02}" for hour in (10, 11) for minute in (0, 15, 30, 45)]
+STARTS = ("10:30", "10:45", "11:00", "11:15", "11:30", "11:45")
 
 
 def batches(shuffled: bool = False, many: int = 150) -> Iterator[tuple[str, list[bytes]]]:
-    """Two hours of saves of odd lengths, many at one time, with copies and a late event in each batch."""
+    """An hour and a half of saves of odd lengths, many at one time, with copies and a late event in each batch."""
     dice = random.Random(7)
     for number, start in enumerate(STARTS):
         hour, minute = start.split(":")
@@ -62,7 +62,6 @@ def batches(shuffled: bool = False, many: int = 150) -> Iterator[tuple[str, list
             ts = f"{hour}:{int(minute) + n % 14:02}:{dice.choice((0, 0, 7)):02}"
             fields = {"release": dice.choice(("r1", "r2", "r3"))}
             lines.append(save(ts, f"{number}-{dice.randrange(many * 4)}", dice.uniform(0, 1500), **fields))
-        lines.append(failure(f"{hour}:{minute}:30", f"f{number}"))
         if number > 2:
             hour, minute = STARTS[number - 2].split(":")
             lines.append(save(f"{hour}:{minute}:59.5", f"late{number}", dice.uniform(0, 9)))
@@ -96,13 +95,13 @@ def expected(project: Path, logs: Path) -> str:
 
 @pytest.fixture(scope="module")
 def whole(project: Path, logs: Path) -> dict[tuple[str, str], tuple[Any, Any, Any]]:
-    """Every number of the two hours, from spans as long as they are by default."""
-    found = numbers(replay(logs, "10:00", "12:00", "12:05", project))
+    """Every number of that time, from spans as long as they are by default."""
+    found = numbers(replay(logs, "10:30", "12:00", "12:05", project))
     assert len(found) == len(STARTS) * 7
     return found
 
 
-@pytest.mark.parametrize("threads", ["1", "2", "5"])
+@pytest.mark.parametrize("threads", ["2", "5"])
 def test_same_bytes_whatever_the_threads(threads: str, project: Path, logs: Path, expected: str) -> None:
     assert check(logs, "12:05", "--threads", threads, policy=project).out == expected
 
@@ -149,7 +148,7 @@ def numbers(rows: dict[str, dict[str, Any]]) -> dict[tuple[str, str], tuple[Any,
     }
 
 
-@pytest.mark.parametrize(("windows", "events"), [(1, 1 << 30), (2, 1 << 30), (3, 1 << 30), (96, 1), (96, 700)])
+@pytest.mark.parametrize(("windows", "events"), [(1, 1 << 30), (4, 1 << 30), (96, 400)])
 def test_same_numbers_from_spans_of_another_size(
     windows: int,
     events: int,
@@ -160,7 +159,7 @@ def test_same_numbers_from_spans_of_another_size(
 ) -> None:
     monkeypatch.setattr("checker.analyzer.measure.SPAN_WINDOWS", windows)
     monkeypatch.setattr("checker.analyzer.measure.SPAN_EVENTS", events)
-    assert numbers(replay(logs, "10:00", "12:00", "12:05", project)) == whole
+    assert numbers(replay(logs, "10:30", "12:00", "12:05", project)) == whole
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -168,5 +167,5 @@ def test_same_number_whichever_other_slos_are_measured_with_it(
     name: str, logs: Path, whole: dict[tuple[str, str], tuple[Any, Any, Any]], tmp_path: Path
 ) -> None:
     alone = make_project(tmp_path, {name: QUERIES[name]})
-    for (start, slo), number in numbers(replay(logs, "10:00", "12:00", "12:05", alone)).items():
+    for (start, slo), number in numbers(replay(logs, "10:30", "12:00", "12:05", alone)).items():
         assert whole[start, slo] == number

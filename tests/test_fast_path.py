@@ -148,14 +148,14 @@ def test_schema_of_the_table_has_a_fast_path(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_one_line_both_ways(name: str, data: st.DataObject) -> None:
     both_ways([data.draw(lines_of(SCHEMAS[name]))], SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_lines_that_are_all_sound_both_ways(name: str, data: st.DataObject) -> None:
     check = line_checker(SCHEMAS[name])
@@ -172,10 +172,9 @@ def test_mixed_lines_both_ways(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("content", [*SOUND, *(content for content, _ in BROKEN)], ids=lambda item: repr(item[70:110]))
-@pytest.mark.parametrize("payload", [False, True])
-def test_line_of_the_table_both_ways(content: bytes, payload: bool) -> None:
+def test_line_of_the_table_both_ways(content: bytes) -> None:
     sound = b'{"schema_version":1,"ts":"2026-01-02T12:00:00Z","event":"x","phase":"B"}'
-    within = both_ways([sound, content, sound], autosave_schema(), payload=payload)
+    within = both_ways([sound, content, sound], autosave_schema())
     assert within in (2, 3)
 
 

@@ -68,11 +68,13 @@ class FastPath:
     pairs: Mapping[str, str]
     valid: str
 
-    def pattern(self, columns: Iterable[str]) -> str:
-        """An expression that matches a block of whole lines in full, whose keys are all among `columns`."""
+    def pattern(self, columns: Iterable[str], last: Iterable[str]) -> str:
+        """An expression that matches whole lines in full: keys among `columns`, in the last line among `last`."""
+        return f"(?:{self._line(columns)}\n)*(?:{self._line(last)}\n?)?"
+
+    def _line(self, columns: Iterable[str]) -> str:
         pair = "|".join(self.pairs[name] for name in columns)
-        line = rf"\{{{_SPACE}(?:{pair})(?:{_SPACE},{_SPACE}(?:{pair}))*{_SPACE}\}}{_SPACE}\r?"
-        return f"(?:{line}\n)*(?:{line})?"
+        return rf"\{{{_SPACE}(?:{pair})(?:{_SPACE},{_SPACE}(?:{pair}))*{_SPACE}\}}{_SPACE}\r?"
 
 
 def compile_fast_path(schema: EventSchema) -> FastPath | None:
