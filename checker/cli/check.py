@@ -86,8 +86,33 @@ def command(
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)
     _show(result, governed, format_)
+    if not fixture:
+        _say_what_is_missing(result.decision, governed, request.logs, logs or Path("logs") / governed.policy.target)
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
+
+
+def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, shown: Path) -> None:
+    """On stderr, where the judged window has no batch: are the logs stale or not there at all, and what to do."""
+    from checker.analyzer.batches import LogFolder
+    from checker.windows import closed_at, iso, window_at
+
+    starts = [batch.start for batch in LogFolder(folder).batches]
+    if decision.window.start in starts:
+        return
+    earlier = [start for start in starts if start < decision.window.start]
+    if not earlier:
+        click.echo(
+            f"no logs: {shown} holds no batch; start the collector, or name another folder with --logs", err=True
+        )
+        return
+    newest = window_at(max(earlier), governed.policy.window)
+    click.echo(
+        f"{'stale logs' if max(starts) == newest.start else 'a batch is missing'}: the newest before the judged window is"
+        f" {iso(newest.start)}; look at the collector, or judge what was with"
+        f" --as-of {iso(closed_at(newest, governed.policy.lateness))}",
+        err=True,
+    )
 
 
 def exit_code(decision: Decision) -> int:
