@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from checker.analyzer.fast_path import quote
+from checker.analyzer.fast_path import quote, timestamp
 from checker.analyzer.history import History
 from checker.analyzer.measure import span_of
 from checker.analyzer.queries import Query
 from checker.analyzer.results import json_value
 from checker.analyzer.sandbox import parser
-from checker.analyzer.spans import OpenSpan, SloTask, open_span, timestamp
+from checker.analyzer.spans import OpenSpan, SloTask, open_span
 from checker.analyzer.syntax import NotOneSelect, parse_select
 from checker.errors import QueryFailed
 from checker.model import Window

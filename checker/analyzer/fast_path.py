@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from checker.analyzer.event_schema import EventSchema
@@ -194,3 +195,8 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return f"'{value!r}'::double" if isinstance(value, float) else repr(value)
+
+
+def timestamp(instant: datetime) -> str:
+    """`instant` as an SQL literal, in UTC without a zone."""
+    return f"timestamp '{instant.replace(tzinfo=None).isoformat(sep=' ')}'"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from checker.analyzer.fast_path import timestamp
 from checker.analyzer.queries import Query
 from checker.analyzer.sandbox import LockedEngine, Rows, loader
-from checker.analyzer.spans import timestamp
 from checker.errors import QueryFailed
 from checker.model import Criterion, GateResult, Judgement, Window
 from checker.policy.model import Gate

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
 from checker.analyzer.copies import drop_copies, has_copies
+from checker.analyzer.fast_path import timestamp
 from checker.analyzer.lines import MAX_LINE_BYTES
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.scan import Columns, Scan, matches, scan
@@ -144,7 +145,7 @@ def _drop(
     """Take the rows that do not count out of `typed`."""
     connection.execute("create or replace temp table kept as select * from typed")
     future = _delete(connection, from_the_future(batch, rules))
-    too_late = _delete(connection, f"placed_at < {_timestamp(batch.start + rules.window - rules.max_late)}")
+    too_late = _delete(connection, f"placed_at < {timestamp(batch.start + rules.window - rules.max_late)}")
     copies = drop_copies(connection, "kept", key, lambda _, numbers: read_numbered(batch, numbers))
     connection.execute("create or replace temp view typed as select * from kept")
     return _Dropped(copies, too_late, future)
@@ -171,7 +172,7 @@ def _load_whole(
 
 def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
     """SQL that holds for the rows of `typed` that are later than the batch can know."""
-    return f"placed_at > {_timestamp(batch.start + rules.window + rules.lateness)}"
+    return f"placed_at > {timestamp(batch.start + rules.window + rules.lateness)}"
 
 
 def _delete(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
@@ -233,10 +234,6 @@ def read_numbered(batch: BatchFile, numbers: Iterable[int]) -> dict[int, bytes]:
     wanted = set(numbers)
     with plain_bytes(batch) as stream:
         return {line.number: line.content for line in read_lines(stream, MAX_LINE_BYTES) if line.number in wanted}
-
-
-def _timestamp(instant: datetime) -> str:
-    return f"timestamp '{instant.replace(tzinfo=None).isoformat(sep=' ')}'"
 
 
 def _utc(instant: datetime) -> datetime:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from checker.analyzer.cache import checksum_of, own_file
 from checker.analyzer.copies import drop_copies
-from checker.analyzer.fast_path import literal, quote
+from checker.analyzer.fast_path import literal, quote, timestamp
 from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
 from checker.analyzer.queries import Query
 from checker.analyzer.results import measurements
@@ -93,11 +93,7 @@ class OpenSpan:
         return self.engine.run(sql or task.query.sql, {"phase": self.span.phase, "window": self.rules.window})
 
     def _put_in_order(self, task: SloTask, seen: str) -> None:
-        """Give the query tables of its own, in an order that its own columns settle.
-
-        A sum of doubles then depends neither on the span nor on what other queries read: DuckDB plans a join by the
-        sizes of tables, and a plan decides in which order rows are summed.
-        """
+        """Give the query tables of its own, in an order that its own columns settle (docs/decisions/0007)."""
         own = _wanted_columns((task,), self.rules)
         order = _listed(("ts", *(name for name in own if name != "ts")))
         for name, columns, source, rows_by in (
@@ -251,8 +247,3 @@ def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iter
         middle = len(windows) // 2
         yield from _measure(opened, task, windows[:middle])
         yield from _measure(opened, task, windows[middle:])
-
-
-def timestamp(instant: datetime) -> str:
-    """`instant` as an SQL literal, in UTC without a zone."""
-    return f"timestamp '{instant.replace(tzinfo=None).isoformat(sep=' ')}'"

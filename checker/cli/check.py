@@ -107,10 +107,10 @@ def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, s
         )
         return
     newest = window_at(max(earlier), governed.policy.window)
+    what = "stale logs" if max(starts) == newest.start else "a batch is missing"
     click.echo(
-        f"{'stale logs' if max(starts) == newest.start else 'a batch is missing'}: the newest before the judged window is"
-        f" {iso(newest.start)}; look at the collector, or judge what was with"
-        f" --as-of {iso(closed_at(newest, governed.policy.lateness))}",
+        f"{what}: the newest before the judged window is {iso(newest.start)}; look at the collector,"
+        f" or judge what was with --as-of {iso(closed_at(newest, governed.policy.lateness))}",
         err=True,
     )
 
