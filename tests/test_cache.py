@@ -16,6 +16,8 @@ from typing import IO
 import pytest
 
 from checker.analyzer.cache import Cache, open_cache
+from checker.analyzer.rules import IngestRules
+from checker.analyzer.spans import Span, SpanResult, measure_span
 from tests.telemetry import ROOT, Ran, check, failure, save, seal, values, write_batch
 
 AS_OF = "12:05"
@@ -122,15 +124,12 @@ def test_late_events_measure_an_older_window_again_and_no_other(
     logs: Path, warm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
-    from checker.analyzer import measure
 
-    real = measure.measure_span
-
-    def spy(span: measure.Span, rules: measure.IngestRules) -> measure.SpanResult:
+    def spy(span: Span, rules: IngestRules) -> SpanResult:
         measured.extend(f"{window.start:%H:%M}" for window in span.windows)
-        return real(span, rules)
+        return measure_span(span, rules)
 
-    monkeypatch.setattr(measure, "measure_span", spy)
+    monkeypatch.setattr("checker.analyzer.measure.measure_span", spy)
     write_batch(logs, "12:00", [save("11:31", "late", 1900), failure("12:01", "f"), seal("12:02", "12:00", 1000)])
     assert check(logs, "12:20", cache=warm).out == check(logs, "12:20").out
     warm_run = measured[: measured.index("12:00") + 1]
