@@ -27,7 +27,6 @@ from checker.analyzer.fast_path import literal, quote
 from checker.analyzer.ingest import BatchIndex, ingest
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import loader
-from checker.analyzer.scan import Columns
 from checker.cli.app import cli
 from checker.errors import PhasegateError
 from checker.windows import iso, parse_iso, stamp
@@ -112,12 +111,11 @@ def open_loader() -> duckdb.DuckDBPyConnection:
 
 
 def ingested(path: Path, rules: IngestRules, likely_columns: Sequence[str] = ()) -> Ingested:
-    """Read the batch at `path` as the analyzer does; `likely_columns` are tried for all lines but the last."""
-    likely = Columns(tuple(likely_columns), tuple(rules.schema.columns)) if likely_columns else None
+    """Read the batch at `path` as the analyzer does."""
     start = datetime.strptime(path.name.split(".")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     parquet = path.parent / "typed.parquet"
     connection = open_loader()
-    index = ingest(connection, BatchFile(start, path), rules, parquet, likely)
+    index = ingest(connection, BatchFile(start, path), rules, parquet, likely_columns)
     names = ", ".join(map(quote, ("window_start", "line_number", *sorted(index.columns))))  # others are null throughout
     cursor = connection.execute(f"select {names} from {literal(str(parquet))} order by line_number")
     names = [item[0] for item in cursor.description or ()]

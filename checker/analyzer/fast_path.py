@@ -69,13 +69,11 @@ class FastPath:
     pairs: Mapping[str, str]
     valid: str
 
-    def pattern(self, columns: Iterable[str], last: Iterable[str]) -> str:
-        """An expression that matches whole lines in full: keys among `columns`, in the last line among `last`."""
-        return f"(?:{self._line(columns)}\n)*(?:{self._line(last)}\n?)?"
-
-    def _line(self, columns: Iterable[str]) -> str:
+    def pattern(self, columns: Iterable[str]) -> str:
+        """An expression that matches a block of whole lines in full, whose keys are all among `columns`."""
         pair = "|".join(self.pairs[name] for name in columns)
-        return rf"\{{{_SPACE}(?:{pair})(?:{_SPACE},{_SPACE}(?:{pair}))*{_SPACE}\}}{_SPACE}\r?"
+        line = rf"\{{{_SPACE}(?:{pair})(?:{_SPACE},{_SPACE}(?:{pair}))*{_SPACE}\}}{_SPACE}\r?"
+        return f"(?:{line}\n)*(?:{line})?"
 
 
 def compile_fast_path(schema: EventSchema) -> FastPath | None:
@@ -91,7 +89,8 @@ def compile_fast_path(schema: EventSchema) -> FastPath | None:
         return None
     pairs = {name: f'"{re.escape(name)}":{_SPACE}{_VALUES[kind]}' for name, kind in schema.columns.items()}
     by_row = _all([*_rules(document, _ROW_KEYWORDS), *_branch_rules(branches)])
-    bounds = _all([*_finite(schema), *_bounds(document)])
+    whole = [f"count({quote(name)}) = count(*)" for name in document.get("required", ())]
+    bounds = _all([*whole, *_finite(schema), *_bounds(document)])
     return FastPath(pairs, f"coalesce(bool_and(coalesce({by_row}, false)), true) and {bounds}")
 
 
@@ -147,8 +146,6 @@ def _bounds(part: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rules(part: Mapping[str, Any], keywords: Collection[str]) -> Iterator[str]:
-    for name in part.get("required", ()):
-        yield f"{quote(name)} is not null"
     for name, schema in _properties(part):
         rules = [rule for key, value in schema.items() if key in keywords and (rule := _rule(quote(name), key, value))]
         if rules:
@@ -173,7 +170,12 @@ def _branch_rules(branches: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for branch in branches:
         event = branch["if"]["properties"]["event"]
         for name in event.get("enum", [event.get("const")]):
-            rules_of.setdefault(literal(name), []).extend(_rules(branch["then"], _ROW_KEYWORDS | set(_EXTREMES)))
+            rules_of.setdefault(literal(name), []).extend(
+                [
+                    *(f"{quote(required)} is not null" for required in branch["then"].get("required", ())),
+                    *_rules(branch["then"], _ROW_KEYWORDS | set(_EXTREMES)),
+                ]
+            )
     if rules_of:
         cases = " ".join(f"when {name} then {_all(rules)}" for name, rules in rules_of.items())
         yield f"case event {cases} else true end"

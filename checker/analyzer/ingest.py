@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from checker.analyzer.copies import drop_copies, has_copies
 from checker.analyzer.fast_path import timestamp
 from checker.analyzer.lines import MAX_LINE_BYTES
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.scan import Columns, Scan, matches, scan
+from checker.analyzer.scan import Scan, matching_columns, scan
 from checker.analyzer.typed import Loaded, copy_to, load_line_by_line, load_whole
 from checker.errors import CannotDecide
 
@@ -52,8 +52,7 @@ class ReleaseSeen:
 class BatchIndex:
     """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
 
-    `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout, and
-    `usual_columns` have values in more than one line.
+    `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout.
     """
 
     digest: str
@@ -66,7 +65,6 @@ class BatchIndex:
     alerts: tuple[Alert, ...] = ()
     last_seal_at: datetime | None = None
     columns: tuple[str, ...] = ()
-    usual_columns: tuple[str, ...] = ()
 
     @property
     def touches(self) -> frozenset[datetime]:
@@ -79,11 +77,9 @@ def ingest(
     batch: BatchFile,
     rules: IngestRules,
     parquet: Path,
-    likely: Columns | None = None,
+    likely_columns: Sequence[str] = (),
 ) -> BatchIndex:
     """Read `batch`, write its events to `parquet` (whole or not at all), return its index.
-
-    `likely` says which columns it probably has, as the batch before it had; another guess costs time only.
 
     Raises CannotDecide where the file cannot be read or changes while it is read.
     """
@@ -91,7 +87,7 @@ def ingest(
 
     try:
         before = batch.signature()
-        index = _ingest(connection, batch, rules, parquet, likely)
+        index = _ingest(connection, batch, rules, parquet, likely_columns)
         after = batch.signature()
     except (OSError, EOFError, ValueError, duckdb.Error) as fault:
         raise CannotDecide(f"{batch.path.name}: cannot be read: {str(fault).splitlines()[0]}") from fault
@@ -105,11 +101,11 @@ def _ingest(
     batch: BatchFile,
     rules: IngestRules,
     parquet: Path,
-    likely: Columns | None,
+    likely_columns: Sequence[str],
 ) -> BatchIndex:
     scanned = scan(batch)
     scratch = parquet.with_suffix(".tmp")
-    loaded = _load_whole(connection, batch, rules, scanned, likely, scratch) or load_line_by_line(
+    loaded = _load_whole(connection, batch, rules, scanned, likely_columns, scratch) or load_line_by_line(
         connection, batch, rules, scratch
     )
     key = rules.schema.dedup_key if set(rules.schema.dedup_key) <= set(loaded.columns) else ()
@@ -156,18 +152,15 @@ def _load_whole(
     batch: BatchFile,
     rules: IngestRules,
     scanned: Scan,
-    likely: Columns | None,
+    likely_columns: Sequence[str],
     events: Path,
 ) -> Loaded | None:
     """Load the batch on the fast path, if its lines allow that."""
     fast = rules.fast_path
     if fast is None or not scanned.has_short_lines:
         return None
-    every = tuple(rules.schema.columns)
-    for columns in (likely, Columns(every, every)):
-        if columns and matches(connection, batch, fast, columns):
-            return load_whole(connection, batch, rules, fast, scanned.lines, columns, events)
-    return None
+    columns = matching_columns(connection, batch, fast, [likely_columns, list(rules.schema.columns)])
+    return None if columns is None else load_whole(connection, batch.path, rules, fast, scanned.lines, columns, events)
 
 
 def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
@@ -199,7 +192,6 @@ def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, d
         alerts=_alerts(connection, loaded.columns) if any(row[-1] for row in rows) else (),
         last_seal_at=max((_utc(seal) for _, _, seal, _ in rows if seal), default=None),
         columns=loaded.columns,
-        usual_columns=loaded.usual,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import duckdb
 
 SCAN_BYTES = 256 << 10  # small enough to stay in a core's own cache
-SEAL_BYTES = 64 << 10
 WHOLE_FILE_BYTES = 32 << 20  # larger files are matched block by block, in bounded memory
 
 
@@ -45,37 +44,14 @@ def scan(batch: BatchFile) -> Scan:
     return Scan(digest, newlines + (last != b"\n"), short)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Columns to read of a batch: `usual` of every line, and `last` of the last, which seals it.
-
-    The seal's fields occur once a batch; to look for them in every line would cost a tenth of the whole check.
-    """
-
-    usual: tuple[str, ...]
-    last: tuple[str, ...]
-
-
-def matches(connection: duckdb.DuckDBPyConnection, batch: BatchFile, fast_path: FastPath, columns: Columns) -> bool:
-    """Whether the grammar of `columns` accepts every line; in a batch read in blocks, no last line stands apart."""
-    if not set(columns.usual) >= {"ts", "event", "phase"}:
-        return False
-    if not in_one_piece(batch) and columns.usual != columns.last:
-        return False
-    return _matches(connection, batch, fast_path.pattern(columns.usual, columns.last))
-
-
-def in_one_piece(batch: BatchFile) -> bool:
-    """Whether the batch is plain and small enough to be matched at once."""
-    return _is_plain(batch) and batch.path.stat().st_size <= WHOLE_FILE_BYTES
-
-
-def last_line(batch: BatchFile) -> bytes | None:
-    """The last line of a plain batch, None where it is the only one or longer than a seal."""
-    with batch.path.open("rb") as stream:
-        stream.seek(max(0, batch.path.stat().st_size - SEAL_BYTES))
-        _, newline, line = stream.read().removesuffix(b"\n").rpartition(b"\n")
-    return line if newline else None
+def matching_columns(
+    connection: duckdb.DuckDBPyConnection, batch: BatchFile, fast_path: FastPath, candidates: Sequence[Sequence[str]]
+) -> Sequence[str] | None:
+    """The first of the `candidates` (lists of columns) whose grammar accepts every line, None where none does."""
+    for columns in candidates:
+        if {"ts", "event", "phase"} <= set(columns) and _matches(connection, batch, fast_path.pattern(columns)):
+            return columns
+    return None
 
 
 def _is_plain(batch: BatchFile) -> bool:
@@ -97,7 +73,7 @@ def _matches(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: s
     import duckdb
 
     match = f"regexp_full_match(content, $pattern${pattern}$pattern$)"
-    if in_one_piece(batch):
+    if _is_plain(batch) and batch.path.stat().st_size <= WHOLE_FILE_BYTES:
         try:
             row = connection.execute(f"select {match} from read_text({literal(str(batch.path))})").fetchone()
         except duckdb.InvalidInputException:  # not UTF-8

@@ -156,8 +156,10 @@ def load_events(connection: duckdb.DuckDBPyConnection, span: Span, rules: Ingest
         columns = ", ".join(f"null::{kind} as {quote(name)}" for name, kind in wanted.items())
         connection.execute(f"create table loaded as select null::timestamp as window_start, {columns} where false")
         return {}
+    # what tells copies apart is read only where there may be some between batches
     keyed = [name for name in rules.schema.dedup_key if name in present and name not in wanted]
-    extra = "".join(f", {quote(name)}" for name in (*keyed, "line_number", "batch_number"))
+    telling = (*keyed, "line_number", "batch_number") if span.shared else ()
+    extra = "".join(f", {quote(name)}" for name in telling)
     connection.execute(
         f"create table loaded as select window_start, {selected}{extra} from ({sources})"
         f" where window_start >= {timestamp(first)} and window_start < {timestamp(end)} {hidden}"

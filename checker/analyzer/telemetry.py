@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from checker.analyzer.cache import Cache, checksum_of, own_file
 from checker.analyzer.ingest import Alert, BatchIndex, ReleaseSeen, ingest
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
-from checker.analyzer.scan import Columns
 from checker.errors import CannotDecide
 from checker.model import InputCounts
 from checker.windows import stamp
@@ -205,7 +204,7 @@ class _Reader:
 
     rules: IngestRules
     folder: Path
-    likely: Columns | None = None
+    likely: tuple[str, ...] = field(default=())
 
     def read(self, batches: Sequence[BatchFile]) -> list[Any]:
         with loader() as connection:
@@ -218,7 +217,7 @@ class _Reader:
             index = ingest(connection, batch, self.rules, scratch, self.likely)
         except (CannotDecide, OSError) as fault:
             return str(fault)
-        self.likely = Columns(index.usual_columns, tuple(name for name in index.columns if name != "payload"))
+        self.likely = tuple(name for name in index.columns if name != "payload")
         key = batch_key(self.rules, batch, index.digest)
         checksum = checksum_of(scratch)
         scratch.replace(self.folder / f"{key}.parquet")
@@ -280,5 +279,4 @@ def _index_from(document: Mapping[str, Any]) -> BatchIndex:
         ),
         last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
         columns=tuple(document["columns"]),
-        usual_columns=tuple(document["usual_columns"]),
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, literal, quote
 from checker.analyzer.lines import MAX_LINE_BYTES, Fault, line_checker
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.scan import Columns, last_line
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,13 +25,11 @@ _LIMITS = f"maximum_object_size = {2 * MAX_LINE_BYTES}, ignore_errors = false"
 class Loaded:
     """What came of a batch's lines: how many there were, which columns have values, why lines were refused.
 
-    `usual` are the columns with values in more than one line. `first_at` and `last_at` are the earliest and latest
-    `placed_at`, None without a sound line.
+    `first_at` and `last_at` are the earliest and latest `placed_at`, None without a sound line.
     """
 
     lines: int
     columns: tuple[str, ...]
-    usual: tuple[str, ...]
     first_at: datetime | None
     last_at: datetime | None
     faults: Mapping[str, int] = field(default_factory=dict)
@@ -41,11 +37,11 @@ class Loaded:
 
 def load_whole(
     connection: duckdb.DuckDBPyConnection,
-    batch: BatchFile,
+    path: Path,
     rules: IngestRules,
     fast_path: FastPath,
     lines: int,
-    columns: Columns,
+    columns: Sequence[str],
     events: Path,
 ) -> Loaded | None:
     """Load a batch of `lines` lines that follow the grammar of `columns` into the file `events`.
@@ -54,41 +50,15 @@ def load_whole(
     """
     import duckdb
 
-    read = list(dict.fromkeys((*columns.usual, *columns.last)))
     try:
-        with _last_apart(batch, columns, lines, events) as seal:
-            write_typed(connection, batch.path, rules, columns.usual if seal else read, events, seal=seal)
+        write_typed(connection, path, rules, columns, events)
     except duckdb.Error:
         return None
     missing = "".join(
-        f", null::{kind} as {quote(name)}" for name, kind in rules.schema.columns.items() if name not in read
+        f", null::{kind} as {quote(name)}" for name, kind in rules.schema.columns.items() if name not in columns
     )
-    rows, valid, loaded = _loaded(connection, rules, read, fast_path.valid, f"(select *{missing} from typed)", lines)
+    rows, valid, loaded = _loaded(connection, rules, columns, fast_path.valid, f"(select *{missing} from typed)", lines)
     return loaded if valid and rows == lines else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Seal:
-    """The last line in a file of its own: the line's number and the columns to read of it."""
-
-    path: Path
-    number: int
-    columns: tuple[str, ...]
-
-
-@contextmanager
-def _last_apart(batch: BatchFile, columns: Columns, lines: int, events: Path) -> Iterator[_Seal | None]:
-    """The last line in a file of its own, while the context lasts; None where it is read with the others."""
-    line = last_line(batch) if columns.usual != columns.last else None
-    if line is None:
-        yield None
-        return
-    path = events.with_suffix(".last")
-    try:
-        path.write_bytes(line)
-        yield _Seal(path, lines - 1, columns.last)
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def load_line_by_line(
@@ -139,10 +109,9 @@ def _loaded(
     assert row is not None, "an aggregate without groups gives one row"
     rows, held, first_at, last_at, *counts = row
     present = [name for name, count in zip(columns, counts, strict=True) if count]
-    usual = tuple(name for name, count in zip(columns, counts, strict=True) if count > 1)
     if rules.with_payload:
         present.append("payload")
-    return rows, held, Loaded(lines, tuple(present), usual, first_at, last_at)
+    return rows, held, Loaded(lines, tuple(present), first_at, last_at)
 
 
 def event_time(columns: Iterable[str], schema: EventSchema) -> str:
@@ -159,50 +128,37 @@ def write_typed(
     columns: Sequence[str],
     events: Path,
     line_numbers: Sequence[int] | None = None,
-    seal: _Seal | None = None,
 ) -> None:
     """Write a file of sound lines, numbered 0, 1, 2 … or by `line_numbers`, to `events`; `typed` then shows it.
 
-    Where there is a `seal`, the last line is read from its file. Raises duckdb.Error.
+    Raises duckdb.Error.
     """
-    source = _typed_rows(path, rules, columns)
-    if line_numbers is not None:
-        numbered = f"select * from ({source}) positional join (select unnest($1::bigint[]) as line_number)"
-    else:
-        numbered = f"select *, row_number() over () - 1 as line_number from ({source})"
-    read = [*columns]
-    if seal is not None:
-        read += [name for name in seal.columns if name not in read]
-        last = f"select *, {seal.number} as line_number from ({_typed_rows(seal.path, rules, seal.columns)})"
-        numbered = f"select * from ({numbered}) where line_number < {seal.number} union all by name {last}"
-    placed = event_time(read, rules.schema)
-    seconds = int(rules.window.total_seconds())
-    copy_to(
-        connection,
-        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, * from ({numbered})",
-        events,
-        None if line_numbers is None else [list(line_numbers)],
-    )
-    parquet = f"read_parquet({literal(str(events))})"
-    connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from {parquet}")
-
-
-def _typed_rows(path: Path, rules: IngestRules, columns: Sequence[str]) -> str:
-    """SQL for the file's lines as typed rows, in their order; with the whole line where the rules ask for it."""
     schema = rules.schema
     selected = ", ".join(
         f"timezone('UTC', {quote(name)}) as {quote(name)}" if schema.columns[name] == "TIMESTAMP" else quote(name)
         for name in columns
     )
-    types = ", ".join(f"{quote(name)}: {literal(schema.read_type(name))}" for name in columns)
-    rows = (
-        f"select {selected} from"
-        f" read_json({literal(str(path))}, format = 'newline_delimited', columns = {{{types}}}, {_LIMITS})"
+    source = f"(select {selected} from {_reader(path, schema, columns)})"
+    kept = [*map(quote, columns)]
+    if rules.with_payload:
+        source += f" positional join (select json as payload from read_ndjson_objects({literal(str(path))}, {_LIMITS}))"
+        kept.append("payload")
+    if line_numbers is None:
+        number = "row_number() over () - 1 as line_number"
+    else:
+        source += " positional join (select unnest($1::bigint[]) as line_number)"
+        number = "line_number"
+    placed = event_time(columns, schema)
+    seconds = int(rules.window.total_seconds())
+    copy_to(
+        connection,
+        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)}, line_number"
+        f" from (select {', '.join(kept)}, {number} from {source})",
+        events,
+        None if line_numbers is None else [list(line_numbers)],
     )
-    if not rules.with_payload:
-        return rows
-    whole = f"select json as payload from read_ndjson_objects({literal(str(path))}, {_LIMITS})"
-    return f"select * from ({rows}) positional join ({whole})"
+    parquet = f"read_parquet({literal(str(events))})"
+    connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from {parquet}")
 
 
 def copy_to(
@@ -212,3 +168,8 @@ def copy_to(
     connection.execute(
         f"copy ({query}) to {literal(str(events))} (format parquet, compression zstd, parquet_version v2)", parameters
     )
+
+
+def _reader(path: Path, schema: EventSchema, columns: Sequence[str]) -> str:
+    types = ", ".join(f"{quote(name)}: {literal(schema.read_type(name))}" for name in columns)
+    return f"read_json({literal(str(path))}, format = 'newline_delimited', columns = {{{types}}}, {_LIMITS})"
