@@ -61,6 +61,13 @@ class CannotDecide(PhasegateError):
 
 
 class QueryFailed(PhasegateError):
-    """A governed query failed when it ran, broke its contract or went over a limit."""
+    """A governed query failed when it ran, broke its contract or went over a limit.
+
+    `line` is where in the query, from 1; 0 where that is not known.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        self.line = line
+        super().__init__(message)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from checker.analyzer.batches import LogFolder
-from checker.analyzer.cache import open_cache
+from checker.analyzer.cache import Cache, open_cache
 from checker.analyzer.decide import Case, Standing, decide
 from checker.analyzer.gate import GateRunner
 from checker.analyzer.governed import Governed
@@ -27,11 +27,12 @@ from checker.analyzer.judge import JudgedWindow
 from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
-from checker.errors import UsageError
+from checker.errors import GovernedFilesInvalid, UsageError
 from checker.ledger.records import Record, read_ledger
 from checker.ledger.state import LedgerState, fold
 from checker.model import CheckResult, Decision, Notice, Provenance, Status, Window
 from checker.policy.model import COMPLETE, OFF
+from checker.reporter.notice_check import unrendered_problems
 from checker.reporter.render import notices_for
 from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at, windows_between
 
@@ -79,13 +80,14 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     policy = governed.policy
     newest = newest_closed(request.as_of, policy.window, policy.lateness)
     folder = LogFolder(request.logs)
-    what_if = _is_what_if(past.state, request.phase)
+    what_if = _is_what_if(past.state, lens)
     entry = _phase_entry(policy.window, folder, past.state, what_if, newest)
     lookback = gate_lookback(governed, request.phase)
     first = max(floor_to_window(newest.end - lookback, policy.window), min(entry, newest.start))
     undecided = [] if what_if else _undecided_starts(past.state, entry, newest, policy.window)
     first = min([first, *undecided])
     with open_cache(request.cache) as cache:
+        _check_templates(governed, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
     due = {newest.start, *undecided, *([] if what_if else _changed_starts(history, past.state))}
@@ -119,7 +121,7 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
                 continue
             at = closed_at(item.window, policy.lateness)
             then = past.until(at)
-            what_if = _is_what_if(then.state, request.phase)
+            what_if = _is_what_if(then.state, lens)
             entry = _phase_entry(policy.window, folder, then.state, what_if, item.window)
             seen = replace(history, lens=replace(lens, as_of=at))
             yield _decide(seen, runner, then, [item], item.window, entry, what_if, False)
@@ -133,9 +135,9 @@ def _lens(governed: Governed, request: Request) -> Lens:
     return Lens(request.phase, request.events_of or request.phase, request.as_of)
 
 
-def _is_what_if(state: LedgerState, phase: str) -> bool:
-    """Whether the ledger knows another phase as the current one."""
-    return state.phase is not None and state.phase != phase
+def _is_what_if(state: LedgerState, lens: Lens) -> bool:
+    """Whether this is no verdict on the rollout: another phase is the current one, or lends its events."""
+    return lens.events_of != lens.phase or state.phase not in (None, lens.phase)
 
 
 def _phase_entry(length: timedelta, folder: LogFolder, state: LedgerState, what_if: bool, newest: Window) -> datetime:
@@ -200,7 +202,7 @@ def _decide(
             judged=tuple(due),
             gate=gate,
             last_break=last_break(history, _as_recorded(history, streak, past)),
-            standing=Standing() if what_if else _standing(history, past.state, due),
+            standing=_standing(history, LedgerState() if what_if else past.state, due),
             what_if=what_if,
         )
     )
@@ -239,6 +241,22 @@ def _provenance(history: History) -> Provenance:
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:
+    return notices_for(governed.policy, decision, outcomes, _template_sources(governed))
+
+
+def _check_templates(governed: Governed, cache: Cache) -> None:
+    """Raise GovernedFilesInvalid for a faulty template, so that none is found out in an incident.
+
+    That these very files were found sound is remembered: loading Jinja costs a tenth of a check.
+    """
+    key = governed.governed_digest
+    if cache.get("templates", [key]):
+        return
+    if problems := unrendered_problems(governed.policy, _template_sources(governed)):
+        raise GovernedFilesInvalid(problems)
+    cache.put("templates", {key: "sound"})
+
+
+def _template_sources(governed: Governed) -> dict[str, str]:
     root = governed.policy.templates_root
-    sources = {rule.template: (root / rule.template).read_text("utf-8") for rule in governed.policy.notices.values()}
-    return notices_for(governed.policy, decision, outcomes, sources)
+    return {rule.template: (root / rule.template).read_text("utf-8") for rule in governed.policy.notices.values()}

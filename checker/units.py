@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 
-from checker.model import Threshold
+from checker.model import Comparison, Threshold
 
 NOT_MEASURED = "n/a"
 _SIGNIFICANT = 3
 _EXACT = 17  # significant digits that tell any two doubles apart
 _LONG = 120  # seconds from which minutes are easier to read
 _BARE = frozenset({"1", "ratio", "share"})
+_WHOLES = {"%": 100.0, "ratio": 1.0, "share": 1.0}
 
 
 def number(value: float, limits: Iterable[float] = ()) -> str:
@@ -96,17 +97,32 @@ def _decimals(value: float) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def margin_percent(value: float | None, threshold: Threshold) -> int | None:
-    """Share of the threshold still free, in whole percent rounded down; negative past it, None where it has none.
+def margin_percent(value: float | None, threshold: Threshold, unit: str) -> int | None:
+    """How much is still free, in whole percent rounded down; negative past the threshold, None where it has no margin.
 
+    A share of the threshold. For a `gte` of a share (unit `%`, `share` or `ratio`) it is the part of the error budget
+    that is left, (value - limit) / (whole - limit): 99.8 % against ≥ 99.5 % is 60 %, where 0.3 % would say nothing.
     None for `eq`, for a threshold of 0, and where nothing finite was measured.
     """
     limit = threshold.limit
-    if value is None or not math.isfinite(value) or limit == 0 or threshold.comparison.sign == "=":
+    if value is None or not math.isfinite(value) or limit == 0 or threshold.comparison is Comparison.EQ:
         return None
-    free = value - limit if threshold.comparison.sign == "≥" else limit - value
+    free = value - limit if threshold.comparison is Comparison.GTE else limit - value
     # exactly at 80 % of the threshold is 20 %, and floating point says 19.999…
-    return math.floor(free / abs(limit) * 100 + 1e-9)
+    return math.floor(free / (error_budget(threshold, unit) or abs(limit)) * 100 + 1e-9)
+
+
+def error_budget(threshold: Threshold, unit: str) -> float | None:
+    """What a `gte` of a share leaves up to the whole, in `unit`; None for other thresholds."""
+    whole = _WHOLES.get(unit)
+    if threshold.comparison is not Comparison.GTE or whole is None or threshold.limit >= whole:
+        return None
+    return whole - threshold.limit
+
+
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """`1 sample`, `1,200 samples`; `nouns` is the plural where it takes more than an s."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def plain(text: str) -> str:

@@ -94,7 +94,7 @@ def test_a_traceback_is_shown_with_debug_wherever_it_stands(place: int) -> None:
     arguments = ["check", "--phase", "X"]
     told = phasegate(*arguments[:place], "--debug", *arguments[place:])
     assert "Traceback" in told.stderr
-    assert told.returncode == 1  # Python's own answer to an exception
+    assert told.returncode == 2
 
 
 def test_no_path_of_the_machine_is_in_the_document() -> None:

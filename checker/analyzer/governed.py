@@ -74,7 +74,8 @@ def read_parts(path: Path) -> Parts:
         problems += fault.problems
     schema, schema_problems = _event_schema(policy)
     queries, query_faults = _queries(policy, path.resolve().parent.parent, schema)
-    return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults))
+    units = [] if policy is None else list(_unit_problems(policy, queries))
+    return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults, *units))
 
 
 def load_governed(path: Path) -> Governed:
@@ -119,6 +120,15 @@ def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> t
             if query is not None:
                 queries[name] = query
     return queries, problems
+
+
+def _unit_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Problem]:
+    """A query that measures in another unit than its threshold is given in."""
+    for slo in policy.slos.values():
+        header = queries[slo.query].header if slo.query in queries else None
+        if header is not None and header.get("unit") != slo.unit:
+            told = f"header: unit is '{header.get('unit')}', but slos.{slo.name}.unit of the policy is '{slo.unit}'"
+            yield Problem(f"queries/{slo.query}", header.line("unit"), 0, told)
 
 
 def _uses(policy: Policy | None, root: Path) -> Iterator[tuple[str, Mapping[str, Any] | None]]:

@@ -73,12 +73,19 @@ def _problems(opened: OpenSpan, task: SloTask, where: str) -> Iterator[Problem]:
         yield from wrong
         rows = [] if wrong else list(measurements(task.slo, result, opened.span.windows))
     except QueryFailed as fault:
-        yield Problem(shown, 0, 0, f"{where}: {fault}")
+        yield _failed(task.query, fault, where)
         return
     for row in rows:
         if row.error is not None:
             yield Problem(shown, 0, 0, f"{where}: window {iso(row.window_start)}: {row.error}")
             return
+
+
+def _failed(query: Query, fault: QueryFailed, where: str) -> Problem:
+    """A query that failed; one that cannot even be bound fails over whatever it is run."""
+    unbound = str(fault).startswith(("Binder Error", "Catalog Error"))
+    told = str(fault) if unbound else f"{where}: {fault}"
+    return Problem(f"queries/{query.path}", fault.line, 0, told)
 
 
 def _type_problems(query: Query, result: Rows, expected: Mapping[str, str]) -> Iterator[Problem]:
@@ -102,7 +109,7 @@ def _halves_problems(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
         whole = _measured(opened, task, windows)
         halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
     except QueryFailed as fault:
-        yield Problem(f"queries/{task.query.path}", 0, 0, f"over half a span of made-up events: {fault}")
+        yield _failed(task.query, fault, "over half a span of made-up events")
         return
     for window in windows:
         one, other = whole[window], halves[window]
@@ -161,7 +168,7 @@ def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str) -> Iter
         try:
             result = ask()
         except QueryFailed as fault:
-            yield Problem(f"queries/{query.path}", 0, 0, f"{where}: {fault}")
+            yield _failed(query, fault, where)
             continue
         yield from _type_problems(query, result, _GATE_TYPES)
         if not result.rows and where != "over no windows":

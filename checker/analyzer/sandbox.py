@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,11 +98,18 @@ class LockedEngine:
         except duckdb.InterruptException:
             raise QueryFailed(f"stopped after {deadline_s:g} s; a query must end within that time") from None
         except (duckdb.Error, ValueError, RuntimeError) as fault:
-            raise QueryFailed(str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault)) from None
+            raise _told(fault) from None
         finally:
             alarm.cancel()
             cursor.close()
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)
+
+
+def _told(fault: Exception) -> QueryFailed:
+    """DuckDB's first line, and the line of the query that it points at."""
+    text = str(fault).strip() or repr(fault)
+    position = re.search(r"^LINE (\d+):", text, re.MULTILINE)
+    return QueryFailed(text.splitlines()[0], int(position[1]) if position else 0)
 
 
 @contextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 
 import click
 
 from checker import __version__
 from checker.errors import PhasegateError
 
+INTERRUPTED = 130  # as shells have it for SIGINT
 COMMANDS = {
     "check": "Measure, judge, decide, show; nothing is recorded.",
     "docs": "Renew the generated tables in the design document.",
@@ -69,12 +71,12 @@ def main() -> None:
     except click.ClickException as fault:
         fault.show()
         sys.exit(fault.exit_code)
-    except click.Abort:
-        click.echo("aborted", err=True)
-        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
     except PhasegateError as fault:
         if debug:
-            raise
+            traceback.print_exc()
         click.echo(str(fault), err=True)
         sys.exit(fault.exit_code)
     except BrokenPipeError:
@@ -82,7 +84,7 @@ def main() -> None:
         sys.exit(70)
     except Exception as fault:
         if debug:
-            raise
+            traceback.print_exc()
         click.echo(
             f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.", err=True
         )

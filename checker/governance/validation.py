@@ -12,6 +12,7 @@ from checker.analyzer.spans import SloTask
 from checker.errors import Problem
 from checker.governance.documents import documents, outdated, read
 from checker.policy.model import Policy
+from checker.units import counted
 
 # The faults of the templates whose texts are given by name.
 TemplateCheck = Callable[[Policy, Mapping[str, str]], Iterable[Problem]]
@@ -72,10 +73,11 @@ def template_sources(policy: Policy) -> dict[str, str]:
 
 
 def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:
-    counts = f"{len(policy.phases)} phases, {len(policy.slos)} SLOs, {len(policy.gates)} gates, "
-    yield Checked("policy", 1, f"{policy.path.name}: {counts}{len(policy.notices)} notices")
+    parts_of_it = (("phase", policy.phases), ("SLO", policy.slos), ("gate", policy.gates), ("notice", policy.notices))
+    counts = ", ".join(counted(len(items), noun) for noun, items in parts_of_it)
+    yield Checked("policy", 1, f"{policy.path.name}: {counts}")
     fields = len(parts.schema.columns) if parts.schema else 0
-    yield Checked("event schema", 1, f"{policy.event_schema}: {fields} fields")
+    yield Checked("event schema", 1, f"{policy.event_schema}: {counted(fields, 'field')}")
     slo = {item.query for item in policy.slos.values()}
     yield Checked("SLO queries", len(slo), "run over no events, over made-up events, and in halves")
     gate = {item.query for item in policy.gates.values()}

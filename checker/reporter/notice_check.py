@@ -24,14 +24,22 @@ def notice_problems(policy: Policy, template_sources: Mapping[str, str]) -> list
     return sorted({fault for rule in rules for fault in _problems(policy, rule, template_sources[rule.template])})
 
 
+def unrendered_problems(policy: Policy, template_sources: Mapping[str, str]) -> list[Problem]:
+    """The faults that show without rendering: no valid template, a placeholder that there is not, a fact left out."""
+    rules = (rule for rule in policy.notices.values() if rule.template in template_sources)
+    return sorted({fault for rule in rules for fault in _unrendered(policy, rule, template_sources[rule.template])})
+
+
 def _problems(policy: Policy, rule: NoticeRule, source: str) -> Iterable[Problem]:
+    return _unrendered(policy, rule, source) or list(_rendering_problems(policy, rule, source))
+
+
+def _unrendered(policy: Policy, rule: NoticeRule, source: str) -> list[Problem]:
     from checker.reporter.template_check import template_problems
 
-    name = template_name(policy, rule)
-    markup = markup_of(rule.channel)
-    required = SLACK_MUST_SAY if markup == SLACK else ()
-    static = template_problems(name, source, facts(policy, sample(policy, rule.phases[0], Status.OK)), required)
-    return static or list(_rendering_problems(policy, rule, source))
+    required = SLACK_MUST_SAY if markup_of(rule.channel) == SLACK else ()
+    known = facts(policy, sample(policy, rule.phases[0], Status.OK))
+    return template_problems(template_name(policy, rule), source, known, required)
 
 
 def _rendering_problems(policy: Policy, rule: NoticeRule, source: str) -> Iterator[Problem]:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 from rich.cells import cell_len
 
-from checker.cli.formats.layout import INDENT, Line, Span, columns, ends, paint, wrapped
+from checker.cli.formats.layout import INDENT, Line, Span, columns, paint, wrapped
 from checker.cli.formats.notices import notice_lines
-from checker.model import CheckResult, Criterion, Decision, InputCounts, Judgement, Status, Verdict, Window
+from checker.cli.formats.wording import (
+    STATUS_STYLES,
+    break_found,
+    earliest_text,
+    head_lines,
+    input_text,
+    reason_of,
+    time_beside,
+    titled,
+)
+from checker.model import CheckResult, Criterion, Decision, Judgement, Status, Verdict
 from checker.policy.model import COMPLETE, Policy
-from checker.reporter.facts import criterion_text, threshold_of, why
+from checker.reporter.facts import criterion_text, threshold_of
 from checker.reporter.shell import command_line
-from checker.units import NOT_MEASURED, margin_percent, plain, value_text
+from checker.units import margin_percent, plain, value_text
 from checker.windows import iso
 
 NONE = "–"
@@ -21,30 +30,25 @@ _HEADS = ("SLO", "value", "threshold", "margin", "status")
 _MARGIN = frozenset({_HEADS.index("margin")})
 _LEAST_VALUE_WIDTH = 7
 _LEAST_WIDTH = 60
-_STATUS_STYLES = {
-    Status.OK: "green",
-    Status.WARN: "yellow",
-    Status.NO_DATA: "magenta",
-    Status.ERROR: "magenta",
-    Status.VIOLATION: "bold red",
-}
-_VERDICT_STYLES = {Verdict.ADVANCE: "bold green", Verdict.HOLD: "bold yellow", Verdict.ROLLBACK: "bold red"}
+VERDICT_STYLES = {Verdict.ADVANCE: "bold green", Verdict.HOLD: "bold yellow", Verdict.ROLLBACK: "bold red"}
 
 
-def render_table(result: CheckResult, policy: Policy, *, colour: bool, width: int) -> str:
+def render_table(
+    result: CheckResult, policy: Policy, *, colour: bool, width: int, source: tuple[str, ...] = ()
+) -> str:
     """The verdict as text of at most `width` columns, 60 at least, that ends in a line break.
 
-    Only a command to run and the text of a notice may be longer: they stay in one piece, so that they can be copied.
+    `source` are the options that made the call look where it looked: a command to look further repeats them. Only a command to run and the text of a notice may be longer: they stay in one piece, so that they can be copied.
     """
     width = max(width, _LEAST_WIDTH)
     decision = result.decision
     blocks = (
         _head(decision, width),
         _slos(decision, policy, width),
-        _why(decision, policy, width),
+        _why(decision, policy, width, source),
         _rollback(decision, width),
         _gate(decision, policy, width),
-        _input(decision.inputs, width),
+        wrapped(input_text(decision.inputs), width, "dim", "Input: "),
         notice_lines(result.notices, width),
     )
     return paint(_joined(blocks), colour=colour)
@@ -60,29 +64,13 @@ def _joined(blocks: tuple[Iterator[Line], ...]) -> Iterator[Line]:
 
 
 def _head(decision: Decision, width: int) -> Iterator[Line]:
-    place = (
-        f"{decision.title} · phase {decision.phase} ({decision.audience}) · window {window_text(decision.window)} UTC"
-    )
-    yield from ends(plain(place), decision.verdict.value.upper(), width, _VERDICT_STYLES[decision.verdict])
-    if decision.what_if:
-        yield from wrapped(_what_if(decision), width, "cyan")
+    yield from head_lines(decision, True, width, VERDICT_STYLES[decision.verdict])
     if len(decision.judged) > 1:
         first, last = decision.judged[0].start, decision.judged[-1].start
-        span = f"{first:%Y-%m-%d %H:%M} to {_time(last, first)}"
+        span = f"{first:%Y-%m-%d %H:%M} to {time_beside(last, first)}"
         yield from wrapped(f"The worst of {len(decision.judged)} windows judged ({span})", width, "dim")
     if decision.incident is not None:
         yield from wrapped(f"Incident open: {decision.incident}", width, "bold red")
-
-
-def _what_if(decision: Decision) -> str:
-    events = f"phase {decision.events_of}'s events by " if decision.events_of != decision.phase else ""
-    return f"What-if: {events}phase {decision.phase}'s thresholds; nothing is recorded"
-
-
-def window_text(window: Window) -> str:
-    """`2026-01-02 11:45–12:00`; with the date of its end where it is a day long or longer."""
-    end_form = "%H:%M" if window.end - window.start < timedelta(days=1) else "%Y-%m-%d %H:%M"
-    return f"{window.start:%Y-%m-%d %H:%M}–{window.end.strftime(end_form)}"
 
 
 def _slos(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
@@ -92,13 +80,13 @@ def _slos(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
 
 
 def _slo_styles(status: Status) -> tuple[str, ...]:
-    style = _STATUS_STYLES[status]
+    style = STATUS_STYLES[status]
     return ("", "" if status is Status.OK else style, "", "", style)
 
 
 def _slo_row(row: Judgement, policy: Policy) -> tuple[str, ...]:
     slo = policy.slos[row.slo]
-    margin = margin_percent(row.value, row.threshold)
+    margin = margin_percent(row.value, row.threshold, slo.unit)
     return (
         slo.title,
         value_text(row.value, slo.unit, row.threshold),
@@ -108,17 +96,18 @@ def _slo_row(row: Judgement, policy: Policy) -> tuple[str, ...]:
     )
 
 
-def _why(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
+def _why(decision: Decision, policy: Policy, width: int, source: tuple[str, ...]) -> Iterator[Line]:
     """Why an SLO could not be judged, and what else stands behind the decision."""
     for reason, titles in _reasons(decision, policy).items():
         yield from wrapped(f"{', '.join(titles)}: {reason}", width)
     told = _told_elsewhere(decision)
     for reason in decision.reasons:
         if not reason.startswith(told):
-            yield from wrapped(reason, width, label="Why: ")
+            yield from wrapped(titled(reason, policy, decision), width, label="Why: ")
     if decision.outcome in (Status.NO_DATA, Status.ERROR):
         yield from wrapped("No verdict: nothing advances and nothing is rolled back. Look into it with", width, "bold")
-        yield _command(("phasegate", "explain", f"--phase={decision.phase}", f"--window={iso(decision.window.start)}"))
+        window = f"--window={iso(decision.window.start)}"
+        yield _command(("phasegate", "explain", f"--phase={decision.phase}", window, *source))
 
 
 def _told_elsewhere(decision: Decision) -> tuple[str, ...]:
@@ -141,7 +130,7 @@ def _reasons(decision: Decision, policy: Policy) -> dict[str, list[str]]:
 
 def _reason(row: Judgement) -> str:
     recorded = "recorded in the ledger; today's logs say otherwise" if row.recorded else ""
-    return " · ".join(filter(None, (row.reason or why(row), recorded)))
+    return " · ".join(filter(None, (reason_of(row), recorded)))
 
 
 def _rollback(decision: Decision, width: int) -> Iterator[Line]:
@@ -190,30 +179,16 @@ def _last_break(decision: Decision, policy: Policy) -> str:
     if row is None:
         return ""
     slo = policy.slos[row.slo]
-    value = value_text(row.value, slo.unit, row.threshold)
-    found = row.status.value if value == NOT_MEASURED else value
-    return f"last break {_time(row.window.start, decision.window.start)} ({slo.title}, {found})"
-
-
-def _time(instant: datetime, beside: datetime) -> str:
-    """`01:30`, with its date where that is not the date of `beside`."""
-    return f"{instant:%H:%M}" if instant.date() == beside.date() else f"{instant:%Y-%m-%d %H:%M}"
+    when = time_beside(row.window.start, decision.window.start)
+    return f"last break {when} ({slo.title}, {break_found(row, slo)})"
 
 
 def _next_step(decision: Decision, width: int) -> Iterator[Line]:
     if decision.approvals_missing and decision.gate.passed:
         yield from wrapped(", ".join(decision.approvals_missing), width, "yellow", "Approvals missing: ")
-    if decision.gate.earliest_pass is not None and not decision.gate.passed and not decision.rollback_required:
-        yield from wrapped(f"Earliest advance: {decision.gate.earliest_pass:%Y-%m-%d %H:%M} UTC", width)
+    earliest = earliest_text(decision)
+    if earliest:
+        yield from wrapped(f"Earliest advance, if every window is met from now: {earliest}", width)
     if decision.verdict is Verdict.ADVANCE:
         yield from wrapped("May advance; nothing advances by itself. Run", width, "bold green")
         yield _command(("phasegate", "advance", f"--target={decision.target}", f"--phase={decision.phase}"))
-
-
-def _input(counts: InputCounts, width: int) -> Iterator[Line]:
-    odd = (("duplicates", counts.duplicates), ("too late", counts.too_late), ("quarantined", counts.quarantined))
-    if not any(count for _, count in odd):
-        return
-    parts = [f"{counts.events:,} events", *(f"{count:,} {word}" for word, count in odd if count)]
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.quarantined_by_reason.items()))
-    yield from wrapped(" · ".join(parts) + (f" ({reasons})" if reasons else ""), width, "dim", "Input: ")
