@@ -5,6 +5,7 @@
 -- params: $phase varchar
 -- lookback: 0
 -- returns: window_start timestamp, value double, samples bigint
+-- counts: merges by outcome
 with
     merges as (
         select window_start, outcome

@@ -5,6 +5,8 @@
 -- params: $phase varchar
 -- lookback: 0
 -- returns: window_start timestamp, value double, samples bigint
+-- worst: restores by restored
+-- counts: restores by restored
 with
     restores as (
         select window_start, restored

@@ -5,6 +5,7 @@
 -- params: $phase varchar
 -- lookback: 0
 -- returns: window_start timestamp, value double, samples bigint
+-- worst: merges by pending desc
 with
     merges as (
         select window_start, pending
