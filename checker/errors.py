@@ -71,3 +71,7 @@ class QueryFailed(PhasegateError):
     def __init__(self, message: str, line: int = 0) -> None:
         self.line = line
         super().__init__(message)
+
+
+class QueryTimedOut(QueryFailed):
+    """A governed query was stopped at its deadline; smaller portions would be stopped as well, one after the other."""

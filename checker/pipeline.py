@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from checker import __version__
 from checker.analyzer.batches import LogFolder
 from checker.analyzer.cache import Cache, open_cache
 from checker.analyzer.decide import Case, Standing, decide
@@ -24,6 +25,7 @@ from checker.analyzer.history import (
     with_recorded,
 )
 from checker.analyzer.judge import JudgedWindow
+from checker.analyzer.probe import halves_problems
 from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
@@ -35,6 +37,8 @@ from checker.policy.model import COMPLETE, OFF
 from checker.reporter.notice_check import unrendered_problems
 from checker.reporter.render import notices_for
 from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at, windows_between
+
+_PROVED: set[str] = set()  # what this process has found sound, for those that keep no cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,10 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     first = max(floor_to_window(newest.end - lookback, policy.window), min(entry, newest.start))
     undecided = [] if what_if else _undecided_starts(past.state, entry, newest, policy.window)
     first = min([first, *undecided])
+    if past.state.decided and not what_if:  # late events may have changed what was decided as far back as they reach
+        first = min(first, max(entry, floor_to_window(newest.start - policy.max_late, policy.window)))
     with open_cache(request.cache) as cache:
-        _check_templates(governed, cache)
+        _prove(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
     due = {newest.start, *undecided, *([] if what_if else _changed_starts(history, past.state))}
@@ -113,6 +119,7 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
     begun = _phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
     first = min(start, max(begun, start + policy.window - gate_lookback(governed, request.phase)))
     with open_cache(request.cache) as cache:
+        _prove(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, last, request.verify_logs)
     judged = list(history.judged.values())
     with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
@@ -185,7 +192,7 @@ def _decide(
     """Ask the gate with `newest` as the newest window, and decide over the windows that are `due`."""
     governed, lens = history.governed, history.lens
     length = governed.policy.window
-    release_at = new_release_at(history.telemetry.releases(lens.events_of), newest.end)
+    release_at = new_release_at(history.releases(newest), newest.end)
     changed_at = past.state.judging_digest_changed_at(governed.judging_digest) if is_check and not what_if else None
     since = streak_start(length, entry, release_at, changed_at)
     at = lens.as_of
@@ -202,23 +209,26 @@ def _decide(
             judged=tuple(due),
             gate=gate,
             last_break=last_break(history, _as_recorded(history, streak, past)),
-            standing=_standing(history, LedgerState() if what_if else past.state, due),
+            standing=_standing(history, LedgerState() if what_if else past.state, since, newest),
             what_if=what_if,
         )
     )
 
 
-def _standing(history: History, state: LedgerState, due: Sequence[JudgedWindow]) -> Standing:
-    """What the ledger holds against or for a decision made now."""
+def _standing(history: History, state: LedgerState, since: datetime, newest: Window) -> Standing:
+    """What the ledger, and alerts in the gate's span, hold against or for a decision made now."""
     as_of, rollback = history.lens.as_of, history.governed.policy.rollback
     incident, ended, pause = state.open_incident, state.rollbacks_ended, state.paused_at(as_of)
+    first = max(since, newest.end - gate_lookback(history.governed, history.lens.phase))
     return Standing(
         incident=incident.id if incident else None,
         incident_rolled_back=bool(incident and incident.rollback_recorded),
+        incident_requires_rollback=bool(incident and incident.rollback_required),
+        rollback_unknown=state.rollback_unknown.id if state.rollback_unknown else None,
         rolled_back_at=ended[-1].at if ended else None,
         rollbacks=sum(item.at > as_of - rollback.max_rollbacks_within for item in ended),
         approvals=state.advance_approvals(history.governed.judging_digest),
-        blocking_alerts=history.blocking_alerts(item.window for item in due),
+        blocking_alerts=history.blocking_alerts(min(first, newest.start), newest.start),
         paused=pause.reason if pause else None,
     )
 
@@ -244,17 +254,22 @@ def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status])
     return notices_for(governed.policy, decision, outcomes, _template_sources(governed))
 
 
-def _check_templates(governed: Governed, cache: Cache) -> None:
-    """Raise GovernedFilesInvalid for a faulty template, so that none is found out in an incident.
+def _prove(governed: Governed, phase: str, cache: Cache) -> None:
+    """Raise GovernedFilesInvalid for what shows only when governed files are tried.
 
-    That these very files were found sound is remembered: loading Jinja costs a tenth of a check.
+    A faulty template must not be found out in an incident; and a query that reads further back than it declares would
+    measure one thing in a span and another in a window of its own. That these very files, under this version, were
+    found sound is remembered.
     """
-    key = governed.governed_digest
-    if cache.get("templates", [key]):
+    key = f"{__version__} {governed.engine} {governed.governed_digest} {phase}"
+    if cache.get("proofs", [key]) or key in _PROVED:
         return
-    if problems := unrendered_problems(governed.policy, _template_sources(governed)):
+    problems = unrendered_problems(governed.policy, _template_sources(governed))
+    problems += halves_problems(governed.tasks, governed.rules, phase)
+    if problems:
         raise GovernedFilesInvalid(problems)
-    cache.put("templates", {key: "sound"})
+    _PROVED.add(key)
+    cache.put("proofs", {key: "sound"})
 
 
 def _template_sources(governed: Governed) -> dict[str, str]:

@@ -51,7 +51,9 @@ def decided(*windows: JudgedWindow, gate: GateResult = PASSED, phase: str = "B",
     return decide(Case(POLICY, phase, phase, AS_OF, windows or (judged(),), gate, standing=past))
 
 
-INCIDENT = {"incident": "incident-1"}
+INCIDENT = {"incident": "incident-1", "incident_requires_rollback": True}
+OF_THE_COLLECTOR = {"incident": "incident-1"}  # a source gave up; that rolls nothing back
+UNKNOWN = {"rollback_unknown": "rollback-1"}
 ROLLED_BACK = {"incident": "incident-1", "incident_rolled_back": True}
 ERROR = {"roll": Status.ERROR}
 
@@ -109,6 +111,25 @@ ERROR = {"roll": Status.ERROR}
             "hold",
             True,
             ["incident incident-1 is open; its rollback is not recorded yet", "the window's outcome is violation"],
+        ),
+        ({}, OF_THE_COLLECTOR, "hold", False, ["incident incident-1 is open"]),
+        (
+            {"roll": 2.1},
+            OF_THE_COLLECTOR,
+            "hold",
+            True,
+            ["incident incident-1 is open", "the window's outcome is violation"],
+        ),
+        ({}, UNKNOWN, "hold", False, ["the outcome of rollback rollback-1 is unknown; it waits for a person"]),
+        (
+            {"roll": 2.1},
+            UNKNOWN,
+            "hold",
+            True,
+            [
+                "the outcome of rollback rollback-1 is unknown; it waits for a person",
+                "the window's outcome is violation",
+            ],
         ),
         ({}, ROLLED_BACK, "hold", False, ["incident incident-1 is open; its rollback is recorded"]),
         (
@@ -193,6 +214,7 @@ VALUES = st.one_of(st.floats(0, 4), st.sampled_from([1.6, 2.0, 2.0000001]), st.n
 STANDINGS = st.builds(
     Standing,
     incident=st.sampled_from([None, "incident-1"]),
+    rollback_unknown=st.sampled_from([None, "rollback-1"]),
     incident_rolled_back=st.booleans(),
     rolled_back_at=st.sampled_from([None, *(AS_OF - timedelta(minutes=15 * n) for n in range(5))]),
     rollbacks=st.integers(0, 3),

@@ -80,7 +80,7 @@ def test_what_is_written() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_null_and_an_error(value: float) -> None:
-    wrong = build.judgement("failure_rate", value, POLICY, status=Status.OK)
+    wrong = build.judgement("failure_rate", value, POLICY, status=Status.ERROR)
     row = Criterion("critical_alerts", value, value, False)
     made = build.decision(POLICY, judgements=(wrong,), outcome=Status.ERROR, gate=build.gate(criteria=(row,)))
     found = document(build.result(made), POLICY)

@@ -111,9 +111,10 @@ def test_no_data_is_a_violation_where_the_policy_says_so(value: float | None, sa
     [
         ({"errors": {"p95": "ran out of memory"}}, "error", "ran out of memory"),
         ({"errors": {"p95": "x"}, "p95": {"no_data_is_violation": True}}, "error", "x"),
+        ({"unreadable": {"errors": "cannot be read: torn"}}, "ok", None),  # another SLO looks back at that batch
         ({"has_batch": False}, "no_data", "the window has no batch"),
         ({"has_batch": False, "p95": {"no_data_is_violation": True}}, "no_data", "the window has no batch"),
-        ({"unreadable": "cannot be read: torn"}, "error", "cannot be read: torn"),
+        ({"unreadable": {"p95": "cannot be read: torn"}}, "error", "cannot be read: torn"),
     ],
 )
 def test_window_that_could_not_be_measured(case: dict[str, Any], expected: str, reason: str) -> None:

@@ -87,7 +87,11 @@ CASES = {
     "window_above_a_day": (
         "window: 15m",
         "window: 2d",
-        ["7:9: window: 24 h is no whole number of windows of 2d; choose 5m, 15m or 1h, say"],
+        [
+            "7:9: window: 24 h is no whole number of windows of 2d; choose 5m, 15m or 1h, say",
+            "9:11: max_late: 'max_late' must be at least a window and the lateness (2d + 5m): "
+            "an event is that old when its batch is sealed",
+        ],
     ),
     "cycle": (
         "cycle: 15m",
@@ -102,7 +106,18 @@ CASES = {
     "max_late_below_lateness": (
         "max_late: 24h ",
         "max_late: 4m  ",
-        ["9:11: max_late: 'max_late' must be at least 'lateness' (5m)"],
+        [
+            "9:11: max_late: 'max_late' must be at least a window and the lateness (15m + 5m): "
+            "an event is that old when its batch is sealed"
+        ],
+    ),
+    "max_late_below_a_window": (
+        "max_late: 24h ",
+        "max_late: 19m ",
+        [
+            "9:11: max_late: 'max_late' must be at least a window and the lateness (15m + 5m): "
+            "an event is that old when its batch is sealed"
+        ],
     ),
     "placeholder": (
         "--target={target}",

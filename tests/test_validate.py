@@ -53,7 +53,7 @@ INCIDENT = "policy/templates/autosave-incident.j2"
         (LATENCY, "count(seals.latency_ms)", "sum(1)", f"{LATENCY}:7: returns samples as HUGEINT"),
         (SAVES, "left join saves", "join saves", "returns no row for the window"),
         (SAVES, "group by windows.window_start", "group by windows.window_start, saves.duration_ms", "twice"),
-        (SAVES, "/ 1000 as value", "/ ('x' || count(*))::double as value", f"{SAVES}: over made-up events: "),
+        (SAVES, "/ 1000 as value", "/ ('x' || count(*))::double as value", f"{SAVES}:18: over made-up events: "),
         (DRIFT, "lookback: 45 minutes", "lookback: 30 minutes", f"{DRIFT}:6: header: lookback: reads more than"),
         (DRIFT, "lookback: 45 minutes", "lookback: 0", f"{DRIFT}:6: header: lookback: reads more than"),
         (DRIFT, "<= windows.window_start", "<= windows.window_end", f"{DRIFT}:6: header: lookback: reads more than"),

@@ -39,8 +39,12 @@ class LogFolder:
     """The batches of one target. Lists names once; opens nothing until asked."""
 
     def __init__(self, path: Path) -> None:
-        """List the folder; one that is not there has no batch. Raises CannotDecide for two batches of one window."""
+        """List the folder; one that is not there has no batch. Raises CannotDecide for two batches of one window.
+
+        `passed_over` then names what looks like a batch and is none: misnamed, a link, a folder.
+        """
         self.path = path
+        self.passed_over: list[str] = []
         self.batches: tuple[BatchFile, ...] = tuple(sorted(self._list()))
         self.by_start = {batch.start: batch for batch in self.batches}
         if len(self.by_start) < len(self.batches):
@@ -55,12 +59,16 @@ class LogFolder:
             entries = list(os.scandir(self.path))
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as fault:
+            raise CannotDecide(f"the folder of logs cannot be read: {fault.strerror}") from fault
         for entry in entries:
             name = entry.name
             suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
             start = parse_stamp(name[: -len(suffix)]) if suffix else None
             if start is not None and entry.is_file(follow_symlinks=False):
                 yield BatchFile(start, Path(entry.path))
+            elif suffix:
+                self.passed_over.append(name)
 
     def between(self, first: datetime, last: datetime) -> tuple[BatchFile, ...]:
         """Batches whose window starts at or after `first` and at or before `last`, oldest first."""

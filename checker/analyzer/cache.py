@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_TABLES = ("files", "batches", "measurements", "templates")
+_TABLES = ("files", "batches", "measurements", "proofs")
 _CREATE = "create table if not exists {} (key text primary key, value text not null, checksum text not null)"
 
 

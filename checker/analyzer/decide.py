@@ -15,11 +15,14 @@ from checker.policy.model import Policy
 class Standing:
     """What the past allows: the incident that is open, the rollbacks made, the approvals given, alerts that block.
 
-    `rolled_back_at` is when the last rollback ended; `rollbacks` counts those within `max_rollbacks`' time.
+    `rollback_unknown` was begun, and neither ended nor failed. `rolled_back_at` is when the last rollback ended;
+    `rollbacks` counts those within `max_rollbacks`' time.
     """
 
     incident: str | None = None
     incident_rolled_back: bool = False
+    incident_requires_rollback: bool = False
+    rollback_unknown: str | None = None
     rolled_back_at: datetime | None = None
     rollbacks: int = 0
     approvals: frozenset[str] = frozenset()
@@ -47,10 +50,10 @@ def decide(case: Case) -> Decision:
     policy, standing = case.policy, case.standing
     deciding = max(case.judged, key=lambda item: (_asks_rollback(case, item), item.outcome.severity, item.window))
     asks = _asks_rollback(case, deciding)
-    required = not standing.incident_rolled_back if standing.incident else asks
+    required = (asks and not standing.incident_rolled_back) or standing.incident_requires_rollback
     exhausted = standing.rollbacks >= policy.rollback.max_rollbacks
     missing = tuple(role for role in policy.phase(case.phase).approvers if role not in standing.approvals)
-    if required and not standing.incident and not exhausted:
+    if required and not standing.incident and not exhausted and not standing.rollback_unknown:
         verdict, reasons = Verdict.ROLLBACK, tuple(_violation_reasons(case, deciding))
     else:
         reasons = tuple(_hold_reasons(case, deciding, missing, asks and exhausted))
@@ -120,8 +123,9 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
     """Everything that stands between here and an advance; nothing where it may."""
     standing = case.standing
     if standing.incident:
-        state = "its rollback is recorded" if standing.incident_rolled_back else "its rollback is not recorded yet"
-        yield f"incident {standing.incident} is open; {state}"
+        yield f"incident {standing.incident} is open{_rollback_state(standing)}"
+    if standing.rollback_unknown:
+        yield f"the outcome of rollback {standing.rollback_unknown} is unknown; it waits for a person"
     if exhausted:
         yield f"{standing.rollbacks} rollbacks already; a further one waits for a person"
     if standing.paused:
@@ -133,6 +137,12 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
         yield f"{alert} blocks the gate"
     for role in missing:
         yield f"approval of {role} is missing"
+
+
+def _rollback_state(standing: Standing) -> str:
+    if standing.incident_rolled_back:
+        return "; its rollback is recorded"
+    return "; its rollback is not recorded yet" if standing.incident_requires_rollback else ""
 
 
 def _gate_reasons(gate: GateResult) -> Iterator[str]:

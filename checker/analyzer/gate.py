@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.fast_path import timestamp
@@ -19,6 +21,7 @@ from checker.policy.model import Gate
 if TYPE_CHECKING:
     import duckdb
 
+INCIDENT_ALERT = "incident"
 COLUMNS = ("criterion", "observed", "required", "passed", "since", "reason")
 _RELATIONS = {
     "judgements": "window_start timestamp, slo varchar, value double, samples bigint, threshold double, status varchar",
@@ -78,8 +81,13 @@ class GateRunner:
     def rows(self, first: datetime, since: datetime, until: datetime, at: datetime) -> Rows:
         """What the query itself returns, seeing the same. Raises QueryFailed."""
         in_span = f"window_start >= {timestamp(first)} and window_start < {timestamp(until)}"
-        for name in ("judgements", "windows", "alerts"):
+        for name in ("judgements", "windows"):
             self._engine.prepare(f"create or replace view {name} as select * from history.{name} where {in_span}")
+        # an incident is an alert from the moment it is opened, not once its window is closed
+        opened = f"name = '{INCIDENT_ALERT}' and window_start >= {timestamp(until)} and ts <= {timestamp(at)}"
+        self._engine.prepare(
+            f"create or replace view alerts as select * from history.alerts where {in_span} or {opened}"
+        )
         self._engine.prepare(
             f'create or replace view ledger as select * from history.ledger where "at" <= {timestamp(at)}'
         )
@@ -145,8 +153,14 @@ def _naive(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=None)
 
 
+def _number(value: Any) -> float | None:
+    if value is None or (isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    raise QueryFailed(f"a row has {value!r} as observed or required; expected a number")
+
+
 def _criteria(result: Rows) -> Iterator[Criterion]:
-    """The rows held against the contract. Raises QueryFailed; a null `passed` is not passed."""
+    """The rows held against the contract. Raises QueryFailed; a null `passed` or a NaN is not passed."""
     if result.names != COLUMNS:
         raise QueryFailed(f"returns {', '.join(result.names)}; expected {', '.join(COLUMNS)}")
     for criterion, observed, required, passed, since, reason in result.rows:
@@ -154,11 +168,12 @@ def _criteria(result: Rows) -> Iterator[Criterion]:
             raise QueryFailed(
                 f"a row has the criterion {criterion!r} and passed {passed!r}; expected a name and a truth value"
             )
+        seen, needed = _number(observed), _number(required)
         yield Criterion(
             str(criterion),
-            None if observed is None else float(observed),
-            None if required is None else float(required),
-            passed is True,
+            seen,
+            needed,
+            passed is True and all(number is None or math.isfinite(number) for number in (seen, needed)),
             since.replace(tzinfo=UTC) if isinstance(since, datetime) else None,
             None if reason is None else str(reason),
         )

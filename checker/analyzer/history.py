@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from checker.analyzer.batches import LogFolder
 from checker.analyzer.cache import Cache
-from checker.analyzer.gate import GateAlert, GateLedgerRow, GateRunner, GateWindow, gate_runner
+from checker.analyzer.gate import INCIDENT_ALERT, GateAlert, GateLedgerRow, GateRunner, GateWindow, gate_runner
 from checker.analyzer.governed import Governed
+from checker.analyzer.ingest import ReleaseSeen
 from checker.analyzer.judge import JudgedWindow, judge_window
 from checker.analyzer.measure import Measured, measure
 from checker.analyzer.telemetry import Mapper, Telemetry, load_telemetry
@@ -20,7 +21,6 @@ from checker.ledger.values import RecordedViolation
 from checker.model import GateResult, Judgement, OnViolation, Status, Window
 from checker.windows import closed_at, floor_to_window, windows_between
 
-INCIDENT_ALERT = "incident"
 RETRY_EXHAUSTED = "collector.retry_exhausted"
 
 
@@ -50,18 +50,21 @@ class History:
             if alert.phase == self.lens.events_of
         )
 
-    def blocking_alerts(self, windows: Iterable[Window]) -> tuple[str, ...]:
-        """Names of the alerts in these windows that block a gate whatever its query counts."""
-        starts = {window.start for window in windows}
-        return tuple(
-            sorted(
-                {
-                    alert.name
-                    for alert in self.alerts()
-                    if alert.name == RETRY_EXHAUSTED and alert.window_start in starts
-                }
-            )
-        )
+    def blocking_alerts(self, first: datetime, last: datetime) -> tuple[str, ...]:
+        """Names of the alerts in windows from `first` to `last` that block a gate whatever its query counts."""
+        names = {
+            alert.name
+            for alert in self.alerts()
+            if alert.name == RETRY_EXHAUSTED and first <= alert.window_start <= last
+        }
+        return tuple(sorted(names))
+
+    def releases(self, newest: Window) -> tuple[ReleaseSeen, ...]:
+        """Releases seen in the gate's lookback up to `newest` and one window before, whatever else was loaded."""
+        length = self.governed.policy.window
+        first = newest.end - gate_lookback(self.governed, self.lens.phase) - length
+        seen = self.telemetry.releases(self.lens.events_of)
+        return tuple(row for row in seen if first <= row.window_start <= newest.start)
 
 
 def gate_lookback(governed: Governed, phase: str) -> timedelta:
@@ -111,8 +114,20 @@ def _judge(governed: Governed, lens: Lens, telemetry: Telemetry, measured: Measu
         measured.measurements,
         telemetry.counts(start, count.events, own_copies + count.duplicates),
         telemetry.has_batch(start),
-        telemetry.unreadable.get(start),
+        _unreadable(governed, telemetry, start),
     )
+
+
+def _unreadable(governed: Governed, telemetry: Telemetry, start: datetime) -> dict[str, str]:
+    """By SLO, why a batch of the window or of the SLO's lookback could not be read: what it held is not known."""
+    if not telemetry.unreadable:
+        return {}
+    return {
+        task.slo: reason
+        for task in governed.tasks
+        for batch_start, reason in telemetry.unreadable.items()
+        if start - task.lookback <= batch_start <= start
+    }
 
 
 def with_recorded(judged: JudgedWindow, phase: str, violations: frozenset[RecordedViolation]) -> JudgedWindow:

@@ -90,10 +90,17 @@ def ingest(
         index = _ingest(connection, batch, rules, parquet, likely_columns)
         after = batch.signature()
     except (OSError, EOFError, ValueError, duckdb.Error) as fault:
-        raise CannotDecide(f"{batch.path.name}: cannot be read: {str(fault).splitlines()[0]}") from fault
+        raise CannotDecide(f"{batch.path.name}: cannot be read: {_cause(fault, batch)}") from fault
     if before != after:
         raise CannotDecide(f"{batch.path.name}: changed while it was read; a sealed batch is never written again")
     return index
+
+
+def _cause(fault: Exception, batch: BatchFile) -> str:
+    """The fault's first line, without a path of this machine."""
+    if isinstance(fault, OSError) and fault.strerror:
+        return fault.strerror
+    return str(fault).splitlines()[0].replace(str(batch.path.parent), "…") if str(fault) else type(fault).__name__
 
 
 def _ingest(

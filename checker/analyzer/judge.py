@@ -27,16 +27,17 @@ def judge_window(
     measurements: Mapping[tuple[str, datetime], Measurement],
     inputs: InputCounts,
     has_batch: bool,
-    unreadable: str | None = None,
+    unreadable: Mapping[str, str] | None = None,
 ) -> JudgedWindow:
-    """Judge every SLO of `phase` in one window."""
+    """Judge every SLO of `phase` in one window; `unreadable` says, by SLO, why its input could not be read."""
+    broken = unreadable or {}
     judgements = tuple(
-        _judge(slo, phase, window, measurements.get((slo.name, window.start)), has_batch, unreadable)
+        _judge(slo, phase, window, measurements.get((slo.name, window.start)), has_batch, broken.get(slo.name))
         for slo in policy.slos.values()
     )
     if inputs.quarantined_share > policy.max_quarantined:
         reason = (
-            f"{inputs.quarantined} of {inputs.lines} lines are broken, more than {policy.max_quarantined:.3g} of them"
+            f"{inputs.quarantined} of {inputs.lines} lines are broken, more than {100 * policy.max_quarantined:g} %"
         )
         judgements = tuple(_doubted(judgement, reason) for judgement in judgements)
     return JudgedWindow(window, judgements, outcome_of(policy, judgements), inputs)

@@ -41,6 +41,7 @@ class BatchAccount:
     """Where the lines of one batch went, with its quarantined lines in the file's order.
 
     `lines` = `events` + `duplicates` (copies within the batch) + `too_late` + all of `quarantined`.
+    `of_other_windows` are those of `events` that count for a window other than the batch's own.
     """
 
     name: str
@@ -51,6 +52,7 @@ class BatchAccount:
     too_late: int
     quarantined: Mapping[str, int]
     broken: tuple[QuarantinedLine, ...] = ()
+    of_other_windows: int = 0
 
 
 def account(batch: BatchFile, index: BatchIndex, rules: IngestRules) -> BatchAccount:
@@ -70,6 +72,7 @@ def account(batch: BatchFile, index: BatchIndex, rules: IngestRules) -> BatchAcc
         too_late=index.too_late,
         quarantined=index.quarantined,
         broken=broken,
+        of_other_windows=sum(count for start, count in index.events.items() if start != batch.start),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from checker.analyzer.sandbox import Rows
@@ -37,11 +38,12 @@ def measurements(slo: str, result: Rows, windows: Sequence[Window]) -> Iterator[
 
 
 def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) -> Measurement:
-    try:
-        value = None if row[1] is None else float(row[1])
-        samples = 0 if row[2] is None else int(row[2])
-    except (TypeError, ValueError):
-        raise QueryFailed(f"value and samples are {', '.join(result.types[1:3])}, expected DOUBLE, BIGINT") from None
+    value, samples = row[1], 0 if row[2] is None else row[2]
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, type(None))):
+        raise QueryFailed(f"value is {result.types[1]}, expected DOUBLE")
+    if isinstance(samples, bool) or not isinstance(samples, int):
+        raise QueryFailed(f"samples is {result.types[2]}, expected BIGINT")
+    value = None if value is None else float(value)
     evidence = dict(zip(result.names[3:], map(json_value, row[3:]), strict=True))
     return Measurement(slo, start, value, samples, evidence)
 

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from checker.errors import QueryFailed
+from checker.errors import QueryFailed, QueryTimedOut
 
 if TYPE_CHECKING:
     import duckdb
 
-LOADER_MEMORY = "320MB"
-QUERY_MEMORY = "320MB"
+LOADER_MEMORY = "240MB"
 QUERY_DEADLINE_S = 30.0
 MAX_RESULT_ROWS = 1_000_000
 
 _SETTINGS = (
-    "set timezone = 'UTC'",
+    "set global timezone = 'UTC'",  # for every session, a governed query's own too
     "set enable_progress_bar = false",
     "set temp_directory = ''",
     "set autoinstall_known_extensions = false",
@@ -94,14 +93,16 @@ class LockedEngine:
             used = {name: parameters[name] for name in statement.named_parameters if name in parameters}
             cursor.execute(statement, used)
             description = cursor.description or []
-            rows = cursor.fetchmany(MAX_RESULT_ROWS)
+            rows = cursor.fetchmany(MAX_RESULT_ROWS + 1)
         except duckdb.InterruptException:
-            raise QueryFailed(f"stopped after {deadline_s:g} s; a query must end within that time") from None
+            raise QueryTimedOut(f"stopped after {deadline_s:g} s; a query must end within that time") from None
         except (duckdb.Error, ValueError, RuntimeError) as fault:
             raise _told(fault) from None
         finally:
             alarm.cancel()
             cursor.close()
+        if len(rows) > MAX_RESULT_ROWS:
+            raise QueryFailed(f"returns more than {MAX_RESULT_ROWS:,} rows")
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)
 
 

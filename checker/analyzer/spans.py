@@ -17,7 +17,7 @@ from checker.analyzer.results import measurements
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import LockedEngine, Rows, loader
 from checker.analyzer.telemetry import KnownBatch
-from checker.errors import CannotDecide, QueryFailed
+from checker.errors import CannotDecide, QueryFailed, QueryTimedOut
 from checker.model import Measurement, Window
 from checker.windows import stamp
 
@@ -236,16 +236,26 @@ def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[dat
 
 def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
     """Measure `windows` at once, or one by one where the order of rows may tell in the result."""
+    try:
+        yield from _measure_in_time(opened, task, windows)
+    except QueryTimedOut as fault:
+        yield from (Measurement(task.slo, window.start, None, 0, error=str(fault)) for window in windows)
+
+
+def _measure_in_time(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
+    """The same; raises QueryTimedOut."""
     if task.query.ordered and len(windows) > 1:
         for window in windows:
-            yield from _measure(opened, task, [window])
+            yield from _measure_in_time(opened, task, [window])
         return
     try:
         yield from list(measurements(task.slo, opened.run(task, windows), windows))
+    except QueryTimedOut:
+        raise
     except QueryFailed as fault:
         if len(windows) == 1:
             yield Measurement(task.slo, windows[0].start, None, 0, error=str(fault))
             return
         middle = len(windows) // 2
-        yield from _measure(opened, task, windows[:middle])
-        yield from _measure(opened, task, windows[middle:])
+        yield from _measure_in_time(opened, task, windows[:middle])
+        yield from _measure_in_time(opened, task, windows[middle:])

@@ -100,17 +100,24 @@ def _note_structure(node: Mapping[str, Any], found: Mentions) -> None:
         found.forbidden[kind.removesuffix("_NODE").replace("_", " ").lower()] = 0
     if node.get("sample"):
         found.forbidden["a sample"] = 0
+    if kind == "LIMIT_MODIFIER" or (kind == "DISTINCT_MODIFIER" and node.get("distinct_on_targets")):
+        found.functions.setdefault("row_number", 0)  # which rows stay may depend on their order
 
 
 def _note_table(node: Mapping[str, Any], found: Mentions) -> None:
     kind = node.get("type")
     if "alias" not in node or "sample" not in node:  # only table references carry both
         return
-    if kind not in _PLAIN_TABLES:
-        found.forbidden[str(kind).replace("_", " ").lower()] = 0
+    offset = int(node.get("query_location", 0))
+    for used, told in (
+        (kind not in _PLAIN_TABLES, str(kind).replace("_", " ").lower()),
+        (bool(node.get("column_name_alias")), "an alias for columns"),
+        (node.get("ref_type") == "POSITIONAL", "a positional join"),
+    ):
+        if used:
+            found.forbidden[told] = offset
     if node["alias"]:
         found.aliases.add(node["alias"].lower())
-    offset = int(node.get("query_location", 0))
     if kind == "BASE_TABLE":
         parts = [part for part in (node.get("catalog_name"), node.get("schema_name"), node["table_name"]) if part]
         found.tables.setdefault(".".join(parts).lower(), offset)
@@ -140,6 +147,8 @@ def _note_expression(node: Mapping[str, Any], found: Mentions) -> None:
                 found.columns.setdefault(name, offset)
             if len(names) == 1:
                 found.single_columns.add(names[0])
+        case "POSITIONAL_REFERENCE":
+            found.forbidden["a column by its position"] = offset
         case "STAR":
             found.star = True
         case "PARAMETER":

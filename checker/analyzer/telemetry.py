@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Telemetry:
         parts = []
         start = window_start - lookback
         while start <= window_start:
-            own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{self.unreadable.get(start, '')}"
+            own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{'!' if start in self.unreadable else ''}"
             parts.append(
                 own + ",".join(f"{stamp(batch.file.start)}={self._seen(batch)}" for batch in self.touches(start))
             )
@@ -195,7 +195,7 @@ def _known_digests(
 
 def batch_key(rules: IngestRules, batch: BatchFile, digest: str) -> str:
     """The key of what reading this batch under these rules gives."""
-    return hashlib.sha256(f"{rules.digest} {stamp(batch.start)} {digest}".encode()).hexdigest()
+    return hashlib.sha256(f"{rules.digest} {batch.path.name} {digest}".encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -237,14 +237,6 @@ def _read_missing(missing: Sequence[BatchFile], cache: Cache, rules: IngestRules
 
 def _known_batch(batch: BatchFile, index: BatchIndex, key: str, cache: Cache, checksum: str) -> KnownBatch:
     return KnownBatch(batch, index, key, cache.events_file(key), checksum)
-
-
-def _seconds(instant: datetime) -> float:
-    return instant.timestamp()
-
-
-def _instant(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _index_to(index: BatchIndex) -> dict[str, Any]:

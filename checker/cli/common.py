@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from checker.pipeline import Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+EARLIEST, LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 CACHE_VARIABLE = "PHASEGATE_CACHE"
 
 
@@ -35,8 +36,11 @@ class Instant(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return parse_iso(value)
-        except ValueError as fault:
+            instant = parse_iso(value)
+            if not EARLIEST <= instant <= LATEST:
+                raise ValueError(f"expected a time from {EARLIEST.year} to {LATEST.year}")
+            return instant
+        except (ValueError, OverflowError) as fault:
             self.fail(f"{value!r} is not a time such as 2026-01-02T11:45:00Z ({fault})", param, ctx)
 
 

@@ -92,9 +92,11 @@ def _lateness_faults(policy: Cursor) -> Iterator[Fault]:
     lateness = policy.at("lateness").value or DEFAULT_LATENESS
     max_late = policy.at("max_late")
     shortest, longest = parse_duration(str(lateness)), parse_duration(str(max_late.value or DEFAULT_MAX_LATE))
-    if shortest and longest and longest < shortest:
+    window = policy.at("window")
+    if shortest and longest and window.duration and longest < window.duration + shortest:
         place = max_late if max_late.value is not None else policy.at("lateness")
-        yield place.fault(f"'max_late' must be at least 'lateness' ({lateness})")
+        told = f"'max_late' must be at least a window and the lateness ({window.value} + {lateness})"
+        yield place.fault(f"{told}: an event is that old when its batch is sealed")
 
 
 def command_faults(policy: Cursor) -> Iterator[Fault]:

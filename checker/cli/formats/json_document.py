@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from checker.model import CheckResult, Decision, GateResult, InputCounts, Judgement, Notice, Provenance, Status, Window
+from checker.model import CheckResult, Decision, GateResult, InputCounts, Judgement, Notice, Provenance, Window
 from checker.policy.model import Policy
 from checker.reporter.shell import command_line
 from checker.windows import iso
@@ -83,17 +83,13 @@ def _finite(value: float | None) -> float | None:
     return value + 0.0 if value is not None and math.isfinite(value) else None
 
 
-def _status(row: Judgement) -> str:
-    return row.status.value if row.value is None or math.isfinite(row.value) else Status.ERROR.value
-
-
 def _judgement(row: Judgement) -> dict[str, Any]:
     return {
         "slo": row.slo,
         "value": _finite(row.value),
         "samples": row.samples,
         "threshold": row.threshold.limit,
-        "status": _status(row),
+        "status": row.status.value,
     }
 
 
@@ -109,7 +105,7 @@ def _slo(row: Judgement, policy: Policy) -> dict[str, Any]:
         "threshold": row.threshold.limit,
         "warn_threshold": row.threshold.warn_limit,
         "on_violation": slo.on_violation.value,
-        "status": _status(row),
+        "status": row.status.value,
         "samples": row.samples,
         "reason": row.reason,
         "recorded": row.recorded,
