@@ -24,12 +24,14 @@ from checker.cli.common import (
     source_options,
     threads_option,
 )
+from checker.cli.sources import shown_folder, source_arguments
 from checker.errors import UsageError
 from checker.model import CheckResult, Decision, Status
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
 
+EXAMPLE = "20260101T001500Z.jsonl (or .gz, .zst)"
 EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA: 3, Status.ERROR: 3}
 
 
@@ -85,26 +87,31 @@ def command(
         result = check(governed, request, past := read_past(request))
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)
-    _show(result, governed, format_)
+    _show(result, governed, format_, source_arguments(ctx))
     if not fixture:
-        _say_what_is_missing(result.decision, governed, request.logs, logs or Path("logs") / governed.policy.target)
+        _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
 
 
-def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, shown: Path) -> None:
-    """On stderr, where the judged window has no batch: are the logs stale or not there at all, and what to do."""
+def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, shown: str) -> None:
+    """On stderr: what was passed over; and where the judged window has no batch, why that may be and what to do."""
     from checker.analyzer.batches import LogFolder
     from checker.windows import closed_at, iso, window_at
 
-    starts = [batch.start for batch in LogFolder(folder).batches]
+    listed = LogFolder(folder)
+    starts = [batch.start for batch in listed.batches]
+    for name in listed.passed_over:
+        click.echo(f"{shown}: not a batch, passed over: {name}; expected a file named like {EXAMPLE}", err=True)
     if decision.window.start in starts:
         return
     earlier = [start for start in starts if start < decision.window.start]
+    if not starts:
+        click.echo(f"no logs: {shown} holds no batch; start the collector, or name a folder with --logs", err=True)
+        return
     if not earlier:
-        click.echo(
-            f"no logs: {shown} holds no batch; start the collector, or name another folder with --logs", err=True
-        )
+        told = f"the earliest of {len(starts)} batches in {shown} is {iso(min(starts))}; look at --as-of"
+        click.echo(f"no logs by {iso(decision.as_of)}: {told}", err=True)
         return
     newest = window_at(max(earlier), governed.policy.window)
     what = "stale logs" if max(starts) == newest.start else "a batch is missing"
@@ -121,7 +128,7 @@ def exit_code(decision: Decision) -> int:
     return 3 if code == 0 and decision.gate.error else code
 
 
-def _show(result: CheckResult, governed: Governed, format_: str) -> None:
+def _show(result: CheckResult, governed: Governed, format_: str, source: tuple[str, ...]) -> None:
     if format_ == "json":
         from checker.cli.formats.json_document import to_json
 
@@ -132,4 +139,8 @@ def _show(result: CheckResult, governed: Governed, format_: str) -> None:
 
     colour = colour_wanted(sys.stdout.isatty(), os.environ)
     width = shutil.get_terminal_size((80, 24)).columns
-    click.echo(render_table(result, governed.policy, colour=colour, width=min(width, 100)), color=colour, nl=False)
+    click.echo(
+        render_table(result, governed.policy, colour=colour, width=min(width, 100), source=source),
+        color=colour,
+        nl=False,
+    )

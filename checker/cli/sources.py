@@ -1,8 +1,9 @@
-"""Where a command's telemetry came from, in the words of the call: options to repeat, the folder, what it lacks."""
+"""Where a command looks, in the words of the call: options to repeat, the folder, what is missing in it."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from click.core import ParameterSource
 from checker.windows import iso, stamp
 
 if TYPE_CHECKING:
-    from checker.analyzer.batches import LogFolder
     from checker.policy.model import Policy
 
 _OPTIONS = ("policy", "logs", "ledger", "as_of", "fixture", "events_of")
@@ -34,14 +34,26 @@ def shown_folder(policy: Policy, logs: Path | None) -> str:
     return str(logs) if logs else os.path.relpath(policy.root / "logs" / policy.target)
 
 
-def missing_batch(folder: LogFolder, start: datetime, shown: str) -> str:
-    """Which file the window that starts at `start` lacks, in which folder, its neighbours, and where to look."""
-    from checker.analyzer.batches import SUFFIXES
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where batches are looked for: the folder, and how the call names it; a fixture's own folder has no name."""
 
-    before = [batch.path.name for batch in folder.batches if batch.start < start]
-    after = [batch.path.name for batch in folder.batches if batch.start > start]
-    first, *others = SUFFIXES
-    return (
-        f"expected {stamp(start)}{first} (or {', '.join(others)}) in {shown}; the batch before it is "
-        f"{before[-1] if before else 'none'}, after it {after[0] if after else 'none'}; look whether the collector ran"
-    )
+    folder: Path
+    shown: str
+    is_fixture: bool = False
+
+    def missing(self, start: datetime) -> str:
+        """Which file the window that starts at `start` lacks, where, what is there instead, and what to look at."""
+        from checker.analyzer.batches import SUFFIXES, LogFolder
+
+        if self.is_fixture:
+            return f"{self.shown} has no line of it"
+        batches = LogFolder(self.folder).batches
+        before = [batch.path.name for batch in batches if batch.start < start]
+        after = [batch.path.name for batch in batches if batch.start > start]
+        earlier, later = before[-1] if before else "none", after[0] if after else "none"
+        first, *others = SUFFIXES
+        return (
+            f"expected {stamp(start)}{first} (or {', '.join(others)}) in {self.shown}; the batch before it is "
+            f"{earlier}, after it {later}; look whether the collector ran"
+        )
