@@ -6,16 +6,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PHASE ?= B
 TARGET ?= autosave
+POLICY ?= policy/policy.yaml
 SAMPLE := tests/samples/$(TARGET)
 # The logs that the collector sealed, or where there are none the sample, at the time it was made for.
 HAS_LOGS := $(wildcard logs/$(TARGET)/*.jsonl logs/$(TARGET)/*.jsonl.gz logs/$(TARGET)/*.jsonl.zst)
-LOGS := $(if $(HAS_LOGS),,--logs $(SAMPLE)/logs --as-of $$(cat $(SAMPLE)/as-of))
+AS_OF := $(if $(HAS_LOGS),,$(shell cat $(SAMPLE)/as-of 2>/dev/null))
+LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out autosave,$(TARGET)),--logs logs/$(TARGET)))
+SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help check explain replay status validate test queries lint fix docs demo bench oracles clean
 
 help: ## List the targets.
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,25 +26,25 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-check: $(READY) ## Check PHASE (B): measure, judge, decide, show.
-	@$(if $(HAS_LOGS),,echo "no batches in logs/$(TARGET)/: checking the sample logs as of $$(cat $(SAMPLE)/as-of)" >&2;) \
-	$(BIN)/phasegate check --phase $(PHASE) $(LOGS)
+check: $(READY) ## Check PHASE (B) of POLICY: measure, judge, decide, show.
+	@$(if $(AS_OF),echo "no batches in logs/$(TARGET)/: checking the sample with $(LOGS)" >&2;) \
+	$(BIN)/phasegate check --phase $(PHASE) $(SOURCE)
 
 explain: $(READY) ## Say why: the values, the worst rows, what broke the streak.
-	@$(BIN)/phasegate explain --phase $(PHASE) $(LOGS)
+	@$(BIN)/phasegate explain --phase $(PHASE) $(SOURCE)
 
 status: $(READY) ## Show the phase, the gate's progress, what is open.
-	@$(BIN)/phasegate status $(LOGS)
+	@$(BIN)/phasegate status $(SOURCE)
 
 validate: $(READY) ## Check the governed files and the documents.
-	@$(BIN)/phasegate validate
+	@$(BIN)/phasegate validate --policy $(POLICY)
 
 queries: $(READY) ## Run the queries' own tests.
-	@$(BIN)/phasegate test
+	@$(BIN)/phasegate test --policy $(POLICY)
 
 test: $(READY) ## Run all tests, the queries' own among them.
-	@$(BIN)/phasegate validate
-	@$(BIN)/phasegate test
+	@$(BIN)/phasegate validate --policy $(POLICY)
+	@$(BIN)/phasegate test --policy $(POLICY)
 	@$(BIN)/python -m pytest -n auto
 
 lint: $(READY) ## Look for faults; changes nothing.
@@ -55,12 +58,12 @@ fix: $(READY) ## Format, and mend what can be mended.
 	@$(BIN)/ruff format .
 
 docs: $(READY) ## Renew the tables in the documents from the policy.
-	@$(BIN)/phasegate docs
+	@$(BIN)/phasegate docs --policy $(POLICY)
 
 demo: $(READY) ## See a healthy rollout and each kind of trouble, judged.
 	@bash docs/demo.sh
 
-bench: $(READY) ## Measure phasegate beside a hand-written scan and Polars (minutes; 1.4 GB of data).
+bench: $(READY) ## Measure it beside a hand-written scan and Polars (minutes, 1.4 GB).
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@$(BIN)/python bench/run.py
 
