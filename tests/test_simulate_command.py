@@ -111,5 +111,7 @@ def test_a_call_that_makes_no_sense_is_refused_and_writes_nothing(
 def test_list_names_every_scenario_once() -> None:
     done = phasegate("simulate", "--list")
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines if line[0] != " "] == list(SCENARIOS)
+    assert max(map(len, lines)) <= 80
     assert all(len(line) <= 120 for line in done.stdout.splitlines())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from checker.windows import iso, parse_iso
 
 _CLOSES_AFTER = timedelta(minutes=5)
 _MAX_WINDOWS = 100_000
+_WIDTH = 80
 
 
 @click.command(name="simulate")
@@ -92,8 +94,13 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _listed() -> str:
-    width = max(map(len, SCENARIOS))
-    return "".join(f"{scenario.name:<{width}}  {scenario.summary}\n" for scenario in SCENARIOS.values())
+    """Each scenario with what happens in it, beside its name, in lines of at most `_WIDTH`."""
+    size = max(map(len, SCENARIOS)) + 2
+    lines = (
+        textwrap.fill(f"{name:<{size}}{scenario.summary}", _WIDTH, subsequent_indent=" " * size)
+        for name, scenario in SCENARIOS.items()
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _with_progress(batches: Iterator[Batch], windows: int) -> Iterator[Batch]:
