@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from checker.analyzer.batches import BatchFile
 from checker.analyzer.explain import rows_sql
@@ -184,11 +186,16 @@ def test_a_fixture_s_lines_keep_their_own_numbers(tmp_path: Path, capsys: pytest
         ((), 0, ""),
         (("--quarantined",), 0, ""),
         (("--window=2026-01-01T10:37:00Z",), 0, ""),  # a time within a window means that window
-        (("--logs=/nowhere/at/all",), 3, "there is no batch"),
-        (("--window=2026-01-02T01:30:00Z",), 3, "no batch holds events"),
-        (("--window=2026-01-02T01:30:00Z", "--quarantined"), 3, "has no batch"),
+        (("--logs=/nowhere/at/all",), 3, "there is no batch in /nowhere/at/all;"),
+        (("--window=2026-01-02T01:30:00Z",), 3, "expected 20260102T013000Z.jsonl (or .jsonl.gz, .jsonl.zst) in"),
+        (
+            ("--window=2026-01-02T01:30:00Z", "--quarantined"),
+            3,
+            "20260102T011500Z.jsonl, after it 20260102T014500Z.jsonl;",
+        ),
         (("--window=2026-01-02T12:00:00Z",), 3, "closes at 2026-01-02T12:20:00Z"),
         (("--slo=failure_rates",), 2, "did you mean 'failure_rate'?"),
+        (("--slo=nope",), 2, "the policy has save_latency_p95, failure_rate, history_drift, collector_latency"),
         (("--phase=D",), 2, "there is no phase 'D'"),
         (("--window=2026-01-02T01:30:00",), 2, "names no zone"),
         (("--fixture=x.jsonl",), 2, "--fixture stands for --logs"),
@@ -199,6 +206,51 @@ def test_exit_codes(options: tuple[str, ...], code: int, said: str, capsys: pyte
     done = phasegate(capsys, *given, *options)
     assert (done.code, bool(done.out)) == (code, code == 0)
     assert said in done.err
+
+
+def test_what_is_suggested_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--phase=B", f"--logs={SAMPLE}", f"--as-of={SAMPLE_AS_OF}", "--no-cache")
+    first = phasegate(capsys, "explain", *options, "--window=2026-01-01T23:45:00Z")
+    (command,) = [line.strip() for line in first.out.splitlines() if line.startswith("    phasegate explain")]
+    second = phasegate(capsys, *shlex.split(command)[1:], "--no-cache")
+    assert second.code == 0
+    assert "window 2026-01-01 10:30–10:45 UTC" in second.out.splitlines()[0]
+    assert "2.31 s from" in second.out
+
+
+def test_no_line_but_a_command_is_wider_than_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    done = phasegate(capsys, "explain", "--phase=B", f"--logs={SAMPLE}", f"--as-of={SAMPLE_AS_OF}", "--no-cache")
+    assert [line for line in done.out.splitlines() if cell_len(line) > 80 and "phasegate explain" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "events_of", "said"),
+    [
+        ("C", None, "the window's 15 events carry phase B, none C; --events-of=B judges them"),
+        ("C", "B", "phase C · events of phase B · what-if"),
+        ("B", None, "phase B · window 2026-01-01 00:15"),
+    ],
+)
+def test_events_of_another_phase_are_told(
+    phase: str, events_of: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = (f"--phase={phase}", *([f"--events-of={events_of}"] if events_of else []), f"--as-of={AS_OF}")
+    told = " ".join(phasegate(capsys, "explain", *options, f"--logs={logs(tmp_path)}", "--no-cache").out.split())
+    assert said in told
+    assert ("judges them" in told) is ("judges them" in said)
+
+
+def test_events_that_came_in_another_batch_are_explained_and_the_missing_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_batch(tmp_path, "20260101T003000Z", [saved(f"{START}:01Z", 100.0)])
+    options = ("--phase=B", f"--logs={tmp_path}", "--as-of=2026-01-01T00:50:00Z", f"--window={START}:00Z", "--no-cache")
+    done = phasegate(capsys, "explain", *options)
+    told = " ".join(done.out.split())
+    assert done.code == 0
+    assert f"No batch: expected {STAMP}.jsonl (or .jsonl.gz, .jsonl.zst) in" in told
+    assert "before it is none, after it 20260101T003000Z.jsonl;" in told
+    assert "Input: 1 event of the window · no line of its own batch" in told
 
 
 def test_only_the_final_select_is_replaced(governed: Governed) -> None:

@@ -7,11 +7,22 @@ import math
 import pytest
 
 from checker.model import Comparison, Threshold
-from checker.units import compact, limit_text, margin_percent, number, plain, threshold_text, value_in_unit, value_text
+from checker.units import (
+    compact,
+    counted,
+    limit_text,
+    margin_percent,
+    number,
+    plain,
+    threshold_text,
+    value_in_unit,
+    value_text,
+)
 
 P95 = Threshold(Comparison.LTE, 2.0, 1.6)
 LATENCY = Threshold(Comparison.LTE, 120.0, 96.0)
 RESTORE = Threshold(Comparison.GTE, 0.995, 0.997)
+AVAILABLE = Threshold(Comparison.GTE, 99.5)
 DRIFT = Threshold(Comparison.EQ, 0.0)
 
 
@@ -89,26 +100,40 @@ def test_a_threshold_carries_its_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "threshold", "expected"),
+    ("value", "threshold", "unit", "expected"),
     [
-        (1.6, P95, 20),  # exactly at the warning line
-        (1.6000001, P95, 19),
-        (2.0, P95, 0),
-        (2.0000001, P95, -1),  # a violation is never 0
-        (2.31, P95, -16),
-        (0.0, P95, 100),
-        (0.99, RESTORE, -1),
-        (1.0, RESTORE, 0),
-        (0.0, DRIFT, None),
-        (1.0, Threshold(Comparison.LTE, 0.0), None),
-        (None, P95, None),
-        (math.nan, P95, None),
+        (1.6, P95, "s", 20),  # exactly at the warning line
+        (1.6000001, P95, "s", 19),
+        (2.0, P95, "s", 0),
+        (2.0000001, P95, "s", -1),  # a violation is never 0
+        (2.31, P95, "s", -16),
+        (0.0, P95, "s", 100),
+        (0.4, Threshold(Comparison.LTE, 0.5), "%", 20),  # an error budget is what a `gte` leaves
+        (100.0, AVAILABLE, "%", 100),
+        (99.8, AVAILABLE, "%", 60),
+        (99.5, AVAILABLE, "%", 0),
+        (99.499999, AVAILABLE, "%", -1),
+        (99.0, AVAILABLE, "%", -100),
+        (1.0, RESTORE, "share", 100),
+        (0.995, RESTORE, "ratio", 0),
+        (0.99, RESTORE, "share", -100),
+        (0.99, RESTORE, "s", -1),  # no share: of the threshold
+        (120.0, Threshold(Comparison.GTE, 100.0), "%", 20),  # no budget is left up to the whole
+        (0.0, DRIFT, "events/window", None),
+        (1.0, Threshold(Comparison.LTE, 0.0), "s", None),
+        (None, P95, "s", None),
+        (math.nan, P95, "s", None),
     ],
 )
-def test_margin_is_the_free_share_of_the_threshold(
-    value: float | None, threshold: Threshold, expected: int | None
+def test_margin_is_what_is_still_free(
+    value: float | None, threshold: Threshold, unit: str, expected: int | None
 ) -> None:
-    assert margin_percent(value, threshold) == expected
+    assert margin_percent(value, threshold, unit) == expected
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 gates"), (1, "1 gate"), (2, "2 gates"), (1_200, "1,200 gates")])
+def test_a_noun_follows_its_count(count: int, text: str) -> None:
+    assert counted(count, "gate") == text
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_a_copy_in_another_batch_is_counted_once(tmp_path: Path, capsys: pytest.
     ("contents", "code", "said"),
     [
         ({}, 3, "there is no batch"),
-        ({"20260101T000000Z.jsonl": saved("2026-01-01T00:05:00Z", 1.0) + b"\n"}, 0, "1 events"),
+        ({"20260101T000000Z.jsonl": saved("2026-01-01T00:05:00Z", 1.0) + b"\n"}, 0, "1 line = 1 event + 0 duplicates"),
         ({"20260101T000000Z.jsonl": b"<html>\n"}, 1, "20260101T000000Z.jsonl:1: not_json"),
         ({"20260101T000000Z.jsonl.gz": b"no gzip"}, 1, "20260101T000000Z.jsonl.gz: "),
         ({"20260102T120000Z.jsonl": b"<html>\n"}, 3, "there is no batch"),  # its window has not ended yet
@@ -141,3 +141,4 @@ def test_exit_codes_of_logs(
     done = check_logs(capsys, tmp_path)
     assert done.code == code
     assert said in done.out + done.err
+    assert str(tmp_path) in (done.err if code == 3 else done.out)

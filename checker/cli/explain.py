@@ -26,8 +26,9 @@ from checker.cli.common import (
     source_options,
     threads_option,
 )
+from checker.cli.sources import Place, shown_folder, source_arguments
 from checker.errors import CannotDecide, UsageError
-from checker.schemas import nearest
+from checker.schemas import listed, nearest
 from checker.windows import closed_at, floor_to_window, iso, window_at
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ WIDTH = 80
 
 @click.command("explain")
 @click.option("--phase", required=True, help="The phase whose thresholds and gate hold.")
+@click.option("--events-of", metavar="PHASE", help="Judge the events of another phase (a what-if).")
 @click.option("--window", "at", type=Instant(), help="Start of the window (default: the one that decides).")
 @click.option("--slo", "slo", metavar="NAME", help="Only this SLO.")
 @click.option("--quarantined", is_flag=True, help="The broken lines of the window's batch instead.")
@@ -51,8 +53,11 @@ WIDTH = 80
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @threads_option
 @cache_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     phase: str,
+    events_of: str | None,
     at: datetime | None,
     slo: str | None,
     quarantined: bool,
@@ -74,10 +79,12 @@ def command(
 
     governed = read_governed(policy)
     if slo is not None and slo not in governed.policy.slos:
-        raise UsageError(f"--slo {slo}: there is no such SLO{nearest(slo, governed.policy.slos)}")
+        names = governed.policy.slos
+        raise UsageError(f"--slo {slo}: there is no such SLO; the policy has {listed(names)}{nearest(slo, names)}")
     with contextlib.ExitStack() as stack:
         request = Request(
             phase=phase,
+            events_of=events_of,
             as_of=clock(as_of),
             logs=logs_folder(governed, logs),
             ledger=ledger_file(governed, ledger),
@@ -88,15 +95,17 @@ def command(
             if logs or ledger:
                 raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
             request = stack.enter_context(fixture_request(governed, request, fixture, as_of))
-        decision = _decision(governed, request, at)
+        place = Place(request.logs, str(fixture or shown_folder(governed.policy, logs)), fixture is not None)
+        decision = _decision(governed, request, at, place)
         history = stack.enter_context(_history(governed, request, decision.window))
         if quarantined:
-            _show(_account(history, decision.window, fixture), governed, format_)
+            found: Explanation | BatchAccount = _account(history, decision.window, fixture, place)
         else:
-            _show(_explanation(history, decision, slo), governed, format_)
+            found = _explanation(history, decision, slo, place)
+        _show(found, governed, format_, source_arguments(ctx))
 
 
-def _decision(governed: Governed, request: Request, at: datetime | None) -> Decision:
+def _decision(governed: Governed, request: Request, at: datetime | None, place: Place) -> Decision:
     """The check's own decision, or the one with the window at `at` as the newest.
 
     Raises CannotDecide where there is no batch or the window is not closed.
@@ -105,7 +114,9 @@ def _decision(governed: Governed, request: Request, at: datetime | None) -> Deci
     from checker.pipeline import check, read_past, replay
 
     if not LogFolder(request.logs).batches:
-        raise CannotDecide("there is no batch; point --logs at the folder of batches, or make some with simulate")
+        raise CannotDecide(
+            f"there is no batch in {place.shown}; point --logs at the folder of batches, or make some with simulate"
+        )
     past = read_past(request)
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)
@@ -133,18 +144,21 @@ def _history(governed: Governed, request: Request, window: Window) -> Iterator[H
         )
 
 
-def _explanation(history: History, decision: Decision, slo: str | None) -> Explanation:
+def _explanation(history: History, decision: Decision, slo: str | None, place: Place) -> Explanation:
     from checker.analyzer.explain import rows_behind
+    from checker.analyzer.phases import events_by_phase
     from checker.cli.formats.explain_document import Explanation
 
-    if not decision.inputs.batches and not history.telemetry.has_batch(decision.window.start):
-        raise CannotDecide(f"no batch holds events of the window {iso(decision.window.start)}; its SLOs are no_data")
+    start = decision.window.start
+    missing = None if history.telemetry.has_batch(start) else place.missing(start)
+    if missing and not decision.inputs.batches:
+        raise CannotDecide(f"the window {iso(start)} has no batch, so that its SLOs are no_data: {missing}")
     rows = {name: found for name, found in rows_behind(history, decision.window).items() if slo in (None, name)}
     measures = {task.slo: task.query.header.get("measures") for task in history.governed.tasks}
-    return Explanation(decision, rows, measures)
+    return Explanation(decision, rows, measures, events_by_phase(history.telemetry, start), missing)
 
 
-def _account(history: History, window: Window, fixture: Path | None) -> BatchAccount:
+def _account(history: History, window: Window, fixture: Path | None, place: Place) -> BatchAccount:
     from checker.analyzer.fixture import dealt_numbers
     from checker.analyzer.quarantine import account
 
@@ -152,7 +166,7 @@ def _account(history: History, window: Window, fixture: Path | None) -> BatchAcc
         raise CannotDecide(history.telemetry.unreadable[window.start])
     batch = history.telemetry.batches.get(window.start)
     if batch is None:
-        raise CannotDecide(f"the window {iso(window.start)} has no batch; give another with --window")
+        raise CannotDecide(f"the window {iso(window.start)} has no batch: {place.missing(window.start)}")
     rules = history.governed.rules
     found = account(batch.file, batch.index, rules)
     if fixture is None:
@@ -161,7 +175,7 @@ def _account(history: History, window: Window, fixture: Path | None) -> BatchAcc
     return replace(found, broken=tuple(replace(line, number=numbers[line.number - 1] + 1) for line in found.broken))
 
 
-def _show(found: Explanation | BatchAccount, governed: Governed, format_: str) -> None:
+def _show(found: Explanation | BatchAccount, governed: Governed, format_: str, source: tuple[str, ...]) -> None:
     from checker.analyzer.quarantine import BatchAccount
     from checker.cli.formats.explain_document import account_document, explanation_document, to_text
     from checker.cli.formats.explain_table import render_account, render_explanation
@@ -172,6 +186,6 @@ def _show(found: Explanation | BatchAccount, governed: Governed, format_: str) -
         text = render_account(found, policy, colour=colour, width=WIDTH)
         document = account_document(found, policy)
     else:
-        text = render_explanation(found, policy, colour=colour, width=WIDTH)
+        text = render_explanation(found, policy, colour=colour, width=WIDTH, source=source)
         document = explanation_document(found, policy)
     click.echo(to_text(document) if format_ == "json" else text, nl=False, color=colour)

@@ -23,7 +23,9 @@ from checker.cli.common import (
     source_options,
     threads_option,
 )
+from checker.cli.sources import shown_folder
 from checker.errors import CannotDecide
+from checker.windows import iso
 
 if TYPE_CHECKING:
     from checker.analyzer.batches import BatchFile
@@ -68,7 +70,7 @@ def command(
         cache=cache_folder(governed.policy.root, use_cache),
         run=local_mapper(threads, progress_line("reading")),
     )
-    standing = _standing(governed, request)
+    standing = _standing(governed, request, shown_folder(governed.policy, logs))
     if format_ == "json":
         click.echo(to_text(status_document(standing, governed.policy)), nl=False)
         return
@@ -76,7 +78,7 @@ def command(
     click.echo(render_status(standing, governed.policy, colour=colour, width=WIDTH), nl=False, color=colour)
 
 
-def _standing(governed: Governed, request: Request) -> Standing:
+def _standing(governed: Governed, request: Request, shown: str) -> Standing:
     """Everything that ledger and logs tell. Raises CannotDecide where there is neither."""
     from checker.analyzer.batches import LogFolder
     from checker.cli.formats.status_report import Standing
@@ -87,7 +89,8 @@ def _standing(governed: Governed, request: Request) -> Standing:
     batches = [batch for batch in LogFolder(request.logs).batches if batch.start + length <= request.as_of]
     if not past.state.exists and not batches:
         raise CannotDecide(
-            "there is neither a ledger nor a batch; point --logs at the folder of batches (and look at --as-of)"
+            f"there is neither a ledger nor a batch in {shown} that had ended by {iso(request.as_of)};"
+            " point --logs at the folder of batches (and look at --as-of)"
         )
     decision = None
     if past.state.phase is not None and past.state.phase in governed.policy.phase_names:
@@ -99,6 +102,7 @@ def _standing(governed: Governed, request: Request) -> Standing:
         newest_batch=batches[-1].start if batches else None,
         phases=_phases(governed, request, batches[-RECENT_BATCHES:]) if past.state.phase is None else None,
         torn=past.torn,
+        folder=shown,
     )
 
 

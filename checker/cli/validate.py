@@ -20,7 +20,8 @@ from checker.cli.common import (
     read_governed,
     threads_option,
 )
-from checker.errors import GovernedFilesInvalid
+from checker.cli.sources import shown_folder
+from checker.errors import CannotDecide, GovernedFilesInvalid
 
 if TYPE_CHECKING:
     from checker.governance.log_validation import LogReport
@@ -65,11 +66,11 @@ def command(
         _read_ledger(policy, ledger, clock(as_of))
     if format_ == "table":
         click.echo(validation_text(validation), nl=False)
-    report = None if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
+    report, shown = (None, "") if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
     if format_ == "json":
         click.echo(to_text(validate_document(validation, report)), nl=False)
     elif report is not None:
-        click.echo(logs_text(report), nl=False)
+        click.echo(logs_text(report, shown), nl=False)
     ctx.exit(0 if report is None or report.is_sound else 1)
 
 
@@ -82,7 +83,8 @@ def _read_ledger(policy: Path, ledger: Path, as_of: datetime) -> None:
         click.echo(f"ledger: {found.torn}", err=True)
 
 
-def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> LogReport:
+def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> tuple[LogReport, str]:
+    """The report, and the folder as the call names it. Raises CannotDecide, with that folder, where it has no batch."""
     from checker.analyzer.batches import LogFolder
     from checker.analyzer.cache import open_cache
     from checker.engines.local import local_mapper
@@ -91,5 +93,9 @@ def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cac
     governed = read_governed(policy)
     folder = LogFolder(logs_folder(governed, Path(logs) if logs else None))
     run = local_mapper(threads, progress_line("reading"))
+    shown = shown_folder(governed.policy, Path(logs) if logs else None)
     with open_cache(cache_folder(governed.policy.root, use_cache)) as cache:
-        return validate_logs(governed, folder, cache, run, as_of)
+        try:
+            return validate_logs(governed, folder, cache, run, as_of), shown
+        except CannotDecide as fault:
+            raise CannotDecide(f"{shown}: {fault}") from fault

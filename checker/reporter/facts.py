@@ -108,6 +108,11 @@ def criterion_text(row: Criterion) -> str:
     observed = "?" if row.observed is None else number(row.observed)
     required = "?" if row.required is None else number(row.required)
     kind, _, noun = row.criterion.partition("_")
-    if kind in ("continuous", "consecutive"):
+    if is_streak(row):
         return f"{observed} of {required} {noun.replace('_', ' ') if kind == 'consecutive' else 'windows'} met in a row"
     return f"{observed} {row.criterion.replace('_', ' ')} (need {required})"
+
+
+def is_streak(row: Criterion) -> bool:
+    """Whether the criterion counts windows in a row, by its name: `continuous_…`, `consecutive_<noun>`."""
+    return row.criterion.partition("_")[0] in ("continuous", "consecutive")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from checker.analyzer.explain import RowsBehind
 from checker.analyzer.quarantine import BatchAccount
 from checker.cli.formats.json_document import SCHEMA_VERSION, decision_document
-from checker.model import Decision
+from checker.model import Decision, Judgement
 from checker.policy.model import Policy
 from checker.units import margin_percent
 from checker.windows import iso
@@ -20,12 +20,15 @@ from checker.windows import iso
 class Explanation:
     """A decision about one window, with the rows behind its values and what each query `measures`, by SLO.
 
-    Only the SLOs of `rows` are explained.
+    Only the SLOs of `rows` are explained. `phases` count the window's events by the phase they carry, the largest
+    first. `missing` says which batch is not there; it may name a folder, and stays out of the document.
     """
 
     decision: Decision
     rows: Mapping[str, Sequence[RowsBehind]]
     measures: Mapping[str, str]
+    phases: Mapping[str, int] = field(default_factory=dict)
+    missing: str | None = None
 
 
 def explanation_document(explanation: Explanation, policy: Policy) -> dict[str, Any]:
@@ -37,17 +40,22 @@ def explanation_document(explanation: Explanation, policy: Policy) -> dict[str, 
         told
         | {
             "measures": explanation.measures[told["slo"]],
-            "margin_percent": margin_percent(judgements[told["slo"]].value, judgements[told["slo"]].threshold),
+            "margin_percent": _margin(judgements[told["slo"]], policy),
             "evidence": dict(judgements[told["slo"]].evidence),
             "rows": [_rows(behind) for behind in explanation.rows[told["slo"]]],
         }
         for told in document["slos"]
         if told["slo"] in explanation.rows
     ]
+    document["phases"] = dict(explanation.phases)
     if decision.last_break is not None:
         broken = decision.last_break
         document["last_break"] |= {"reason": broken.reason, "evidence": dict(broken.evidence)}
     return document
+
+
+def _margin(row: Judgement, policy: Policy) -> int | None:
+    return margin_percent(row.value, row.threshold, policy.slos[row.slo].unit)
 
 
 def _rows(behind: RowsBehind) -> dict[str, Any]:
@@ -72,6 +80,7 @@ def account_document(account: BatchAccount, policy: Policy) -> dict[str, Any]:
         "input": {
             "lines": account.lines,
             "events": account.events,
+            "of_other_windows": account.of_other_windows,
             "duplicates": account.duplicates,
             "too_late": account.too_late,
             "quarantined": sum(account.quarantined.values()),

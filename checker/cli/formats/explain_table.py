@@ -2,63 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from rich.cells import cell_len, set_cell_size
 
 from checker.analyzer.explain import RowsBehind
 from checker.analyzer.quarantine import BatchAccount
+from checker.cli.formats.evidence import cell_text, evidence_table
 from checker.cli.formats.explain_document import Explanation
 from checker.cli.formats.layout import INDENT, Line, Span, ends, paint, wrapped
-from checker.cli.formats.table import window_text
-from checker.model import Decision, Judgement
+from checker.cli.formats.table import VERDICT_STYLES
+from checker.cli.formats.wording import (
+    STATUS_STYLES,
+    break_found,
+    earliest_text,
+    head_lines,
+    input_text,
+    reason_of,
+    reasons_text,
+    titled,
+    window_text,
+)
+from checker.model import Comparison, Decision, Judgement
 from checker.policy.model import Policy, Slo
-from checker.reporter.facts import criterion_text, threshold_of, why
-from checker.units import margin_percent, plain, value_text
+from checker.reporter.facts import criterion_text, is_streak, threshold_of
+from checker.reporter.shell import command_line
+from checker.units import counted, error_budget, margin_percent, plain, value_text
 from checker.windows import iso, window_at
 
-_MAX_CELL = 40
 _DEEPER = INDENT * 2
 
 
-def render_explanation(explanation: Explanation, policy: Policy, *, colour: bool, width: int) -> str:
+def render_explanation(
+    explanation: Explanation, policy: Policy, *, colour: bool, width: int, source: tuple[str, ...] = ()
+) -> str:
     """The window, each explained SLO with the rows behind it, the last break and the gate, as text.
 
-    Rows may be wider than `width`: they stay on one line each.
+    `source` are the options that made the call look where it looked: a command to look further repeats them. Only a
+    command may be longer than `width`.
     """
     decision = explanation.decision
-    lines = [*_head(decision, width)]
+    lines = [*_head(explanation, policy, width)]
     for row in decision.judgements:
         if row.slo in explanation.rows:
             lines += [(), *_slo(row, policy.slos[row.slo], explanation, width)]
-    lines += [(), *_streak(decision, policy, width), *_gate(decision, width), *_counts(decision, width)]
+    lines += [(), *_streak(decision, policy, width, source), *_gate(decision, width)]
+    lines += wrapped(input_text(decision.inputs), width, label="Input: ")
     return paint(lines, colour=colour)
 
 
-def _head(decision: Decision, width: int) -> Iterator[Line]:
-    place = f"{decision.title} · phase {decision.phase} · window {window_text(decision.window)} UTC"
-    yield from ends(plain(place), decision.verdict.value.upper(), width, "bold")
-    if decision.what_if:
-        told = f"phase {decision.events_of}'s events by phase {decision.phase}'s thresholds"
-        yield from wrapped(told, width, "cyan", "What-if: ")
+def _head(explanation: Explanation, policy: Policy, width: int) -> Iterator[Line]:
+    decision = explanation.decision
+    yield from head_lines(decision, False, width, VERDICT_STYLES[decision.verdict])
+    if decision.events_of not in explanation.phases:
+        yield from _other_phases(decision, explanation.phases, width)
+    told = tuple(f"{row.criterion}:" for row in decision.gate.criteria)  # the gate's own lines say it
     for reason in decision.reasons:
-        yield from wrapped(reason, width, label="Why: ")
+        if not reason.startswith(told):
+            yield from wrapped(titled(reason, policy, decision), width, label="Why: ")
+    if explanation.missing is not None:
+        yield from wrapped(explanation.missing, width, "yellow", "No batch: ")
+
+
+def _other_phases(decision: Decision, phases: Mapping[str, int], width: int) -> Iterator[Line]:
+    """The window has events, of other phases: most likely a wrong `--phase`."""
+    if not phases:
+        return
+    first, *others = phases
+    carried = first if not others else ", ".join(f"{name} ({count:,})" for name, count in phases.items())
+    what = f"the window's {counted(sum(phases.values()), 'event')} carry phase {carried}, none {decision.events_of}"
+    yield from wrapped(f"{what}; --events-of={first} judges them", width, "yellow", "Why: ")
 
 
 def _slo(row: Judgement, slo: Slo, explanation: Explanation, width: int) -> Iterator[Line]:
-    yield from ends(plain(f"{INDENT}{slo.title}"), row.status.value, width, "bold")
+    yield from ends(plain(f"{INDENT}{slo.title}"), row.status.value, width, STATUS_STYLES[row.status])
     yield from _told(_measured(row, slo), width)
     yield from _told(f"{explanation.measures[row.slo]} (queries/{slo.query})", width)
-    reason = row.reason or why(row)
+    reason = reason_of(row)
     if reason:
         yield from _told(f"why: {reason}", width)
     if row.recorded:
         yield from _told("recorded in the ledger; today's logs say otherwise", width)
     if row.evidence:
-        evidence = ", ".join(f"{key} {_cell(value)}" for key, value in row.evidence.items())
+        evidence = ", ".join(f"{key} {cell_text(value)}" for key, value in row.evidence.items())
         yield from _told(f"evidence: {evidence}", width)
-    for behind in explanation.rows[row.slo]:
+    rows = explanation.rows[row.slo]
+    if not rows:
+        told = "no rows to show: its query's header has neither a 'worst' nor a 'counts' line"
+        yield from wrapped(told, width, "dim", INDENT)
+    for behind in rows:
         yield from _rows(behind, iso(row.window.start), width)
 
 
@@ -68,17 +99,21 @@ def _told(text: str, width: int) -> Iterator[Line]:
 
 def _measured(row: Judgement, slo: Slo) -> str:
     """`1.73 s from 480 samples; threshold ≤ 2.0 s, 13 % of it free; a warning past 1.6 s`."""
-    threshold, margin = row.threshold, margin_percent(row.value, row.threshold)
-    share = "" if margin is None else f", {margin} % of it free" if margin >= 0 else f", {-margin} % past it"
-    side = "below" if threshold.comparison.sign == "≥" else "past"
+    threshold = row.threshold
+    side = "below" if threshold.comparison is Comparison.GTE else "past"
     warning = "" if threshold.warn_limit is None else f"; a warning {side} {threshold.warn_limit:g} {slo.unit}"
     value = value_text(row.value, slo.unit, threshold)
-    return f"{value} from {counted(row.samples, 'sample')}; threshold {threshold_of(slo, row)}{share}{warning}"
+    measured = f"{value} from {counted(row.samples, 'sample')}; threshold {threshold_of(slo, row)}"
+    return f"{measured}{_margin(row, slo)}{warning}"
 
 
-def counted(count: int, noun: str, nouns: str = "") -> str:
-    """`1 sample`, `1,200 samples`; `nouns` is the plural where it takes more than an s."""
-    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+def _margin(row: Judgement, slo: Slo) -> str:
+    margin = margin_percent(row.value, row.threshold, slo.unit)
+    if margin is None:
+        return ""
+    if error_budget(row.threshold, slo.unit) is not None:
+        return f", {margin} % of the error budget free" if margin >= 0 else f", error budget overspent by {-margin} %"
+    return f", {margin} % of it free" if margin >= 0 else f", {-margin} % past it"
 
 
 def _rows(behind: RowsBehind, window_start: str, width: int) -> Iterator[Line]:
@@ -89,7 +124,9 @@ def _rows(behind: RowsBehind, window_start: str, width: int) -> Iterator[Line]:
         yield from _told(f"{what}: none", width)
     else:
         yield from _told(f"{what}: {len(behind.rows)} of {behind.total:,}", width)
-        yield from grid(*_without_own_window(behind, window_start))
+        asked = [part.split()[0] for part in behind.by.split(", ")]
+        heads, rows = _without_own_window(behind, window_start)
+        yield from evidence_table(heads, rows, [*asked, "rows"] if behind.kind == "counts" else asked, width)
 
 
 def _without_own_window(behind: RowsBehind, window_start: str) -> tuple[list[str], list[list[Any]]]:
@@ -102,44 +139,19 @@ def _without_own_window(behind: RowsBehind, window_start: str) -> tuple[list[str
     return [behind.columns[place] for place in kept], [[row[place] for place in kept] for row in behind.rows]
 
 
-def grid(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[Line]:
-    """Rows under their heads, numbers to the right; what is wider than a cell may be ends in `…`."""
-    cells = [list(map(_cell, row)) for row in (heads, *rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    numeric = [all(isinstance(row[place], (int, float, type(None))) for row in rows) for place in range(len(heads))]
-    for number, row in enumerate(cells):
-        padded = (
-            " " * (size - cell_len(cell)) + cell if right else cell + " " * (size - cell_len(cell))
-            for cell, size, right in zip(row, widths, numeric, strict=True)
-        )
-        yield (Span(_DEEPER + INDENT + INDENT.join(padded), "" if number else "dim"),)
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            text = "–"
-        case bool():
-            text = "true" if value else "false"
-        case float():
-            text = f"{value:.6g}"
-        case _:
-            text = plain(str(value))
-    return text if cell_len(text) <= _MAX_CELL else set_cell_size(text, _MAX_CELL - 1) + "…"
-
-
-def _streak(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
+def _streak(decision: Decision, policy: Policy, width: int, source: tuple[str, ...]) -> Iterator[Line]:
     broken = decision.last_break
     if broken is None:
         yield from wrapped("none among the windows that count", width, label="Last break of the streak: ")
         return
     slo = policy.slos[broken.slo]
-    told = [f"{window_text(broken.window)} UTC, {slo.title}: {broken.status.value}"]
-    told += [_measured(broken, slo)] if broken.value is not None else []
-    reason = broken.reason or why(broken)
-    yield from wrapped("; ".join([*told, reason] if reason else told), width, label="Last break of the streak: ")
-    command = f"phasegate explain --phase={decision.phase} --window={iso(broken.window.start)} --slo={broken.slo}"
-    yield (Span(_DEEPER + plain(command), "dim"),)
+    told = f"{window_text(broken.window)} UTC ({slo.title}, {break_found(broken, slo)})"
+    yield from wrapped(told, width, label="Last break of the streak: ")
+    if broken.window == decision.window:
+        return
+    window, name = f"--window={iso(broken.window.start)}", f"--slo={broken.slo}"
+    command = command_line(("phasegate", "explain", f"--phase={decision.phase}", window, name, *source))
+    yield (Span(_DEEPER + command, "dim"),)
 
 
 def _gate(decision: Decision, width: int) -> Iterator[Line]:
@@ -150,17 +162,12 @@ def _gate(decision: Decision, width: int) -> Iterator[Line]:
     for row in gate.criteria:
         mark = "✓" if row.passed else "✗"
         since = f", since {iso(row.since)}" if row.since else ""
-        yield from _told(f"{mark} {criterion_text(row)}{since}{f'; {row.reason}' if row.reason else ''}", width)
-
-
-def _counts(decision: Decision, width: int) -> Iterator[Line]:
-    counts = decision.inputs
-    told = (
-        f"{counted(counts.batches, 'batch', 'batches')}, {counted(counts.events, 'event')}, "
-        f"{counted(counts.duplicates, 'duplicate')}, "
-        f"{counts.too_late:,} too late, {counts.quarantined:,} quarantined"
-    )
-    yield from wrapped(told, width, label="Input: ")
+        # the line above tells the break in the check's words; a query's may name another SLO of the same window
+        reason = "" if is_streak(row) and decision.last_break is not None else row.reason
+        yield from _told(f"{mark} {criterion_text(row)}{since}{f'; {reason}' if reason else ''}", width)
+    earliest = earliest_text(decision)
+    if earliest:
+        yield from _told(f"earliest advance, if every window is met from now: {earliest}", width)
 
 
 def render_account(account: BatchAccount, policy: Policy, *, colour: bool, width: int) -> str:
@@ -175,10 +182,11 @@ def render_account(account: BatchAccount, policy: Policy, *, colour: bool, width
 
 
 def account_text(account: BatchAccount) -> str:
-    """`482 lines = 481 events + 0 duplicates + 0 too late + 1 quarantined (1 wrong_type)`."""
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(account.quarantined.items()))
-    total = sum(account.quarantined.values())
+    """`484 lines = 483 events (2 of other windows) + 0 duplicates + 0 too late + 1 quarantined (wrong_type)`."""
+    reasons = f" ({reasons_text(account.quarantined)})" if account.quarantined else ""
+    other = f" ({account.of_other_windows:,} of other windows)" if account.of_other_windows else ""
     return (
-        f"{account.lines:,} lines = {account.events:,} events + {account.duplicates:,} duplicates + "
-        f"{account.too_late:,} too late + {total:,} quarantined{f' ({reasons})' if reasons else ''}"
+        f"{counted(account.lines, 'line')} = {counted(account.events, 'event')}{other} + "
+        f"{counted(account.duplicates, 'duplicate')} + {account.too_late:,} too late + "
+        f"{sum(account.quarantined.values()):,} quarantined{reasons}"
     )

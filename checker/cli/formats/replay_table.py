@@ -1,11 +1,14 @@
-"""A replay as a table: one line a window, narrow enough for 80 columns."""
+"""A replay as a table: one line a window, cut at 80 columns."""
 
 from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
 
 from checker.model import Decision, Judgement
 from checker.units import plain
 
-_WIDTHS = (17, 10, 9, 5)
+_WIDTHS = (17, 10, 9, 6)
+_WIDTH = 80
 
 
 def replay_header() -> str:
@@ -27,4 +30,5 @@ def _broken(row: Judgement) -> str:
 
 def _row(*cells: str) -> str:
     *first, last = cells
-    return ("".join(cell.ljust(width) for cell, width in zip(first, _WIDTHS, strict=True)) + last).rstrip()
+    row = ("".join(cell.ljust(width) for cell, width in zip(first, _WIDTHS, strict=True)) + last).rstrip()
+    return row if cell_len(row) <= _WIDTH else set_cell_size(row, _WIDTH - 1).rstrip() + "…"

@@ -9,11 +9,13 @@ from typing import Any
 
 from checker.cli.formats.json_document import SCHEMA_VERSION, decision_document
 from checker.cli.formats.layout import Line, Span, paint, wrapped
+from checker.cli.formats.wording import earliest_text
 from checker.ledger.state import LedgerState
 from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
 from checker.model import Decision
 from checker.policy.model import Policy
 from checker.reporter.facts import criterion_text
+from checker.units import counted
 from checker.windows import iso
 
 NOTICES_SHOWN = 5
@@ -26,6 +28,7 @@ class Standing:
 
     `newest_batch` is the start of its window. `phases` count the events of the newest batches by phase; they are
     looked at only where the ledger names no phase. `torn` tells of a last line of the ledger that does not count.
+    `folder` is where batches were looked for; the document leaves it out.
     """
 
     as_of: datetime
@@ -34,6 +37,7 @@ class Standing:
     newest_batch: datetime | None = None
     phases: Mapping[str, int] | None = None
     torn: str | None = None
+    folder: str = ""
 
 
 def render_status(standing: Standing, policy: Policy, *, colour: bool, width: int) -> str:
@@ -74,7 +78,7 @@ def _phase(standing: Standing, policy: Policy) -> str:
     if phase is not None:
         return phase
     known = "there is no ledger" if not standing.state.exists else "the ledger has entered no phase yet"
-    seen = ", ".join(f"{name} ({count:,} events)" for name, count in (standing.phases or {}).items())
+    seen = ", ".join(f"{name} ({counted(count, 'event')})" for name, count in (standing.phases or {}).items())
     return f"not known: {known}; the newest logs hold {seen or 'none'}"
 
 
@@ -85,8 +89,9 @@ def _progress(decision: Decision) -> Iterator[tuple[str, str]]:
         yield "gate", gate.error
     for row in gate.criteria:
         yield "gate", f"{'✓' if row.passed else '✗'} {criterion_text(row)}"
-    if gate.earliest_pass is not None and not gate.passed:
-        yield "earliest advance", iso(gate.earliest_pass)
+    earliest = earliest_text(decision)
+    if earliest:
+        yield "earliest advance", f"{earliest}, if every window is met from now"
     if decision.approvals_missing:
         yield "approvals missing", ", ".join(decision.approvals_missing)
 
@@ -117,10 +122,11 @@ def _notices(notices: tuple[RecordedNotice, ...]) -> Iterator[tuple[str, str]]:
 
 
 def _newest(standing: Standing, policy: Policy) -> str:
+    place = f" in {standing.folder}" if standing.folder else ""
     if standing.newest_batch is None:
-        return "none"
+        return f"none{place}"
     end = standing.newest_batch + policy.window
-    return f"{iso(standing.newest_batch)}, ended {age(standing.as_of - end)} ago"
+    return f"{iso(standing.newest_batch)}, ended {age(standing.as_of - end)} ago{place}"
 
 
 def age(span: timedelta) -> str:

@@ -33,12 +33,11 @@ _LEAST_WIDTH = 60
 VERDICT_STYLES = {Verdict.ADVANCE: "bold green", Verdict.HOLD: "bold yellow", Verdict.ROLLBACK: "bold red"}
 
 
-def render_table(
-    result: CheckResult, policy: Policy, *, colour: bool, width: int, source: tuple[str, ...] = ()
-) -> str:
+def render_table(result: CheckResult, policy: Policy, *, colour: bool, width: int, source: tuple[str, ...] = ()) -> str:
     """The verdict as text of at most `width` columns, 60 at least, that ends in a line break.
 
-    `source` are the options that made the call look where it looked: a command to look further repeats them. Only a command to run and the text of a notice may be longer: they stay in one piece, so that they can be copied.
+    `source` are the options that made the call look where it looked: a command to look further repeats them. Only a
+    command to run and the text of a notice may be longer: they stay in one piece, so that they can be copied.
     """
     width = max(width, _LEAST_WIDTH)
     decision = result.decision

@@ -8,9 +8,10 @@ from typing import Any
 from checker.analyzer.quarantine import BatchAccount
 from checker.cli.formats.explain_table import account_text
 from checker.cli.formats.json_document import SCHEMA_VERSION
+from checker.cli.formats.wording import reasons_text
 from checker.governance.log_validation import LogReport
 from checker.governance.validation import Validation
-from checker.units import plain
+from checker.units import counted, plain
 from checker.windows import iso
 
 FIRST_LINES = 3
@@ -22,18 +23,18 @@ def validation_text(validation: Validation) -> str:
     return "".join(f"{item.kind:<{width}}  {item.count:>3}  {item.how}\n" for item in validation.checked)
 
 
-def logs_text(report: LogReport) -> str:
-    """The whole folder's account, then each batch with broken or odd lines and the first of those that are broken."""
-    return "".join(f"{line}\n" for line in _log_lines(report))
+def logs_text(report: LogReport, folder: str) -> str:
+    """The account of the whole `folder`, then each batch with broken or odd lines and the first of the broken ones."""
+    return "".join(f"{line}\n" for line in _log_lines(report, folder))
 
 
-def _log_lines(report: LogReport) -> Iterator[str]:
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.quarantined.items())
-    total = sum(report.quarantined.values())
+def _log_lines(report: LogReport, folder: str) -> Iterator[str]:
+    yield f"logs in {plain(folder)}: {counted(len(report.batches), 'batch', 'batches')}"
+    reasons = f" ({reasons_text(report.quarantined)})" if report.quarantined else ""
     yield (
-        f"logs: {len(report.batches):,} batches, {report.lines:,} lines = {report.events:,} events + "
-        + (f"{report.duplicates:,} duplicates + {report.too_late:,} too late + {total:,} quarantined")
-        + (f" ({reasons})" if reasons else "")
+        f"  {counted(report.lines, 'line')} = {counted(report.events, 'event')} + "
+        f"{counted(report.duplicates, 'duplicate')} + {report.too_late:,} too late + "
+        f"{sum(report.quarantined.values()):,} quarantined{reasons}"
     )
     for name, why in report.unreadable.items():
         yield f"  {plain(name)}: {plain(why)}"

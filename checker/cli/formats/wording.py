@@ -76,18 +76,18 @@ def earliest_text(decision: Decision) -> str:
 
 
 def input_text(counts: InputCounts) -> str:
-    """What is the window's, over all batches, and what is its own batch's: `481 events of the window · batch of …`."""
+    """What is the window's, over all batches, and what is its own batch's: `481 events of the window · batch: …`."""
     events = f"{counted(counts.events, 'event')} of the window"
     if counts.batches > 1:
         events += f" from {counts.batches:,} batches"
     if counts.duplicates:
         events += f", {counted(counts.duplicates, 'duplicate')}"
     if not counts.lines:
-        return f"{events} · no line of its own batch"
+        return f"{events} · {'no line of its own batch' if counts.batches else 'no batch that could be read'}"
     odd = [f"{counts.too_late:,} too late"] if counts.too_late else []
     if counts.quarantined:
         odd.append(f"{counts.quarantined:,} quarantined ({reasons_text(counts.quarantined_by_reason)})")
-    return f"{events} · " + ", ".join([f"batch of {counted(counts.lines, 'line')}", *odd])
+    return f"{events} · " + ", ".join([f"batch: {counted(counts.lines, 'line')}", *odd])
 
 
 def reasons_text(reasons: Mapping[str, int]) -> str:
