@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,16 @@ def test_exit_codes_of_logs(
     assert done.code == code
     assert said in done.out + done.err
     assert str(tmp_path) in (done.err if code == 3 else done.out)
+
+
+@pytest.mark.parametrize(("broken", "suggested"), [(3, 0), (4, 1)])
+def test_what_shows_all_broken_lines_can_be_pasted(
+    broken: int, suggested: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_batch(tmp_path, "20260101T000000Z", [b"<html>"] * broken)
+    told = check_logs(capsys, tmp_path).out
+    commands = [line.strip() for line in told.splitlines() if line.startswith("    phasegate ")]
+    assert len(commands) == suggested
+    for command in commands:
+        shown = phasegate(capsys, *shlex.split(command)[1:], "--no-cache").out
+        assert shown.count("not_json: ") == broken

@@ -20,10 +20,11 @@ from checker.cli.common import (
     read_governed,
     threads_option,
 )
-from checker.cli.sources import shown_folder
+from checker.cli.sources import shown_folder, source_arguments
 from checker.errors import CannotDecide, GovernedFilesInvalid
 
 if TYPE_CHECKING:
+    from checker.cli.formats.validate_report import LogPlace
     from checker.governance.log_validation import LogReport
 
 _OF_THE_PROJECT = ""
@@ -66,11 +67,11 @@ def command(
         _read_ledger(policy, ledger, clock(as_of))
     if format_ == "table":
         click.echo(validation_text(validation), nl=False)
-    report, shown = (None, "") if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
+    report = None if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
     if format_ == "json":
         click.echo(to_text(validate_document(validation, report)), nl=False)
     elif report is not None:
-        click.echo(logs_text(report, shown), nl=False)
+        click.echo(logs_text(report, _place(ctx, policy, logs)), nl=False)
     ctx.exit(0 if report is None or report.is_sound else 1)
 
 
@@ -83,19 +84,30 @@ def _read_ledger(policy: Path, ledger: Path, as_of: datetime) -> None:
         click.echo(f"ledger: {found.torn}", err=True)
 
 
-def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> tuple[LogReport, str]:
-    """The report, and the folder as the call names it. Raises CannotDecide, with that folder, where it has no batch."""
+def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> LogReport:
+    """The logs' report. Raises CannotDecide, with the folder, where there is no batch."""
     from checker.analyzer.batches import LogFolder
     from checker.analyzer.cache import open_cache
     from checker.engines.local import local_mapper
     from checker.governance.log_validation import validate_logs
 
     governed = read_governed(policy)
-    folder = LogFolder(logs_folder(governed, Path(logs) if logs else None))
+    given = Path(logs) if logs else None
+    folder = LogFolder(logs_folder(governed, given))
     run = local_mapper(threads, progress_line("reading"))
-    shown = shown_folder(governed.policy, Path(logs) if logs else None)
     with open_cache(cache_folder(governed.policy.root, use_cache)) as cache:
         try:
-            return validate_logs(governed, folder, cache, run, as_of), shown
+            return validate_logs(governed, folder, cache, run, as_of)
         except CannotDecide as fault:
-            raise CannotDecide(f"{shown}: {fault}") from fault
+            raise CannotDecide(f"{shown_folder(governed.policy, given)}: {fault}") from fault
+
+
+def _place(ctx: click.Context, policy: Path, logs: str | None) -> LogPlace:
+    """Where the logs lie, and how to see a batch's broken lines; any phase shows them."""
+    from checker.cli.formats.validate_report import LogPlace
+    from checker.policy.load import load_policy
+
+    found = load_policy(policy)
+    source = (argument for argument in source_arguments(ctx) if argument != f"--logs={_OF_THE_PROJECT}")
+    explain = ("phasegate", "explain", f"--phase={found.phase_names[0]}", "--quarantined", *source)
+    return LogPlace(shown_folder(found, Path(logs) if logs else None), explain)

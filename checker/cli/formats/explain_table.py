@@ -26,7 +26,7 @@ from checker.model import Comparison, Decision, Judgement
 from checker.policy.model import Policy, Slo
 from checker.reporter.facts import criterion_text, is_streak, threshold_of
 from checker.reporter.shell import command_line
-from checker.units import counted, error_budget, margin_percent, plain, value_text
+from checker.units import counted, error_budget, limit_text, margin_percent, plain, value_text
 from checker.windows import iso, window_at
 
 _DEEPER = INDENT * 2
@@ -101,7 +101,7 @@ def _measured(row: Judgement, slo: Slo) -> str:
     """`1.73 s from 480 samples; threshold ≤ 2.0 s, 13 % of it free; a warning past 1.6 s`."""
     threshold = row.threshold
     side = "below" if threshold.comparison is Comparison.GTE else "past"
-    warning = "" if threshold.warn_limit is None else f"; a warning {side} {threshold.warn_limit:g} {slo.unit}"
+    warning = "" if threshold.warn_limit is None else f"; a warning {side} {limit_text(threshold.warn_limit, slo.unit)}"
     value = value_text(row.value, slo.unit, threshold)
     measured = f"{value} from {counted(row.samples, 'sample')}; threshold {threshold_of(slo, row)}"
     return f"{measured}{_margin(row, slo)}{warning}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from checker.analyzer.quarantine import BatchAccount
@@ -11,10 +12,19 @@ from checker.cli.formats.json_document import SCHEMA_VERSION
 from checker.cli.formats.wording import reasons_text
 from checker.governance.log_validation import LogReport
 from checker.governance.validation import Validation
+from checker.reporter.shell import command_line
 from checker.units import counted, plain
 from checker.windows import iso
 
 FIRST_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """How the call names the log folder, and the command that shows a batch's broken lines, but for its `--window`."""
+
+    folder: str
+    explain: tuple[str, ...]
 
 
 def validation_text(validation: Validation) -> str:
@@ -23,13 +33,13 @@ def validation_text(validation: Validation) -> str:
     return "".join(f"{item.kind:<{width}}  {item.count:>3}  {item.how}\n" for item in validation.checked)
 
 
-def logs_text(report: LogReport, folder: str) -> str:
-    """The account of the whole `folder`, then each batch with broken or odd lines and the first of the broken ones."""
-    return "".join(f"{line}\n" for line in _log_lines(report, folder))
+def logs_text(report: LogReport, place: LogPlace) -> str:
+    """The account of the whole folder, then each batch with broken or odd lines and the first of the broken ones."""
+    return "".join(f"{line}\n" for line in _log_lines(report, place))
 
 
-def _log_lines(report: LogReport, folder: str) -> Iterator[str]:
-    yield f"logs in {plain(folder)}: {counted(len(report.batches), 'batch', 'batches')}"
+def _log_lines(report: LogReport, place: LogPlace) -> Iterator[str]:
+    yield f"logs in {plain(place.folder)}: {counted(len(report.batches), 'batch', 'batches')}"
     reasons = f" ({reasons_text(report.quarantined)})" if report.quarantined else ""
     yield (
         f"  {counted(report.lines, 'line')} = {counted(report.events, 'event')} + "
@@ -40,16 +50,17 @@ def _log_lines(report: LogReport, folder: str) -> Iterator[str]:
         yield f"  {plain(name)}: {plain(why)}"
     for batch in report.batches:
         if batch.duplicates or batch.too_late or batch.quarantined:
-            yield from _batch_lines(batch)
+            yield from _batch_lines(batch, place)
 
 
-def _batch_lines(batch: BatchAccount) -> Iterator[str]:
+def _batch_lines(batch: BatchAccount, place: LogPlace) -> Iterator[str]:
     yield f"  {plain(batch.name)}: {account_text(batch)}"
     for line in batch.broken[:FIRST_LINES]:
         yield f"    {plain(batch.name)}:{line.number}: {line.reason}: {line.detail}"
         yield f"      {line.excerpt}"
     if len(batch.broken) > FIRST_LINES:
-        yield f"    … and {len(batch.broken) - FIRST_LINES:,} more; phasegate explain --quarantined shows them"
+        command = command_line((*place.explain, f"--window={iso(batch.start)}"))
+        yield f"    … and {len(batch.broken) - FIRST_LINES:,} more; all of them:\n    {command}"
 
 
 def validate_document(validation: Validation, report: LogReport | None) -> dict[str, Any]:
