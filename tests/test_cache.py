@@ -144,6 +144,16 @@ def test_two_folders_share_a_cache(logs: Path, warm: Path, tmp_path: Path) -> No
     assert check(logs, AS_OF, cache=warm) == check(logs, AS_OF)
 
 
+def test_batches_of_the_same_bytes_and_another_suffix_do_not_answer_for_each_other(tmp_path: Path) -> None:
+    packed = write_batch(tmp_path / "packed", "11:45", batch("11:45"), ".jsonl.gz")
+    (tmp_path / "plain").mkdir()
+    shutil.copy(packed, tmp_path / "plain" / "20260102T114500Z.jsonl")  # a file that holds no line of JSON
+    cold = {name: check(tmp_path / name, AS_OF) for name in ("packed", "plain")}
+    assert [values(ran.document)["save_latency_p95"][2] for ran in cold.values()] == ["ok", "no_data"]
+    for name in ("packed", "plain", "packed", "plain"):
+        assert check(tmp_path / name, AS_OF, cache=tmp_path / "cache") == cold[name]
+
+
 def test_verify_logs_sees_a_change_that_the_file_system_hides(
     logs: Path, warm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from checker.analyzer.sandbox import LockedEngine, loader
+from checker.analyzer.sandbox import LockedEngine, Rows, loader
 from checker.errors import QueryFailed
-from tests.telemetry import check, make_project, save, seal, slo_query, values, write_batch
+from tests.telemetry import check, make_project, replay, save, seal, slo_query, values, write_batch
 
 ENDLESS = "with recursive n as (select 1 as i union all select i % 7 + 1 from n) select count(*) from n"
 
@@ -92,3 +93,31 @@ def test_slow_slo_is_an_error_and_the_others_are_judged(tmp_path: Path, monkeypa
     assert ran.code == 0  # it is only observed
     reasons = {row["slo"]: row["reason"] for row in ran.document["slos"]}
     assert reasons["endless"] == "stopped after 0.4 s; a query must end within that time"
+
+
+@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("order", ["", " order by 1 limit 100"])  # with it, windows are measured one by one
+def test_query_without_an_end_costs_one_deadline_whatever_the_windows(
+    order: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select = f"select window_start, ({ENDLESS}) as value, 1 as samples from windows{order}"
+    policy = make_project(tmp_path / "project", {"endless": slo_query("endless", select, "windows(window_start)")})
+    (tmp_path / "logs").mkdir()
+    ran: list[str] = []
+    run = LockedEngine.run
+
+    def counted(self: LockedEngine, sql: str, *more: Any) -> Rows:
+        ran.append(sql)
+        return run(self, sql, *more)
+
+    monkeypatch.setattr("checker.analyzer.sandbox.QUERY_DEADLINE_S", 0.2)
+    monkeypatch.setattr("checker.pipeline._PROVED", set())
+    monkeypatch.setattr(LockedEngine, "run", counted)
+    starts = [f"{10 + number // 4}:{number % 4 * 15:02}" for number in range(count)]
+    for start in starts:
+        write_batch(tmp_path / "logs", start, [save(f"{start}:01", start)])
+    rows = replay(tmp_path / "logs", "10:00", f"{starts[-1]}:01", "13:05", policy=policy)
+    found = {start: values(row)["endless"] for start, row in rows.items()}
+    assert found == dict.fromkeys(starts, (None, 0, "error"))
+    # once over made-up events, to see what it reads, and once over the logs
+    assert sum(ENDLESS in sql for sql in ran) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -233,7 +234,7 @@ def earliest_pass(
 def _gap(result: GateResult, limit: int) -> int:
     """How many windows the criteria lack, if they count windows at all: a first guess."""
     gaps = [row.required - row.observed for row in result.criteria if None not in (row.required, row.observed)]  # type: ignore[operator]
-    return max(1, min(limit, round(max(gaps, default=1))))
+    return max(1, min(limit, round(max(filter(math.isfinite, gaps), default=1))))
 
 
 def _first_pass(passes: Callable[[int], bool], guess: int, limit: int) -> int | None:

@@ -77,13 +77,14 @@ class LockedEngine:
         """Run one of phasegate's own statements: a view or a variable that the next query sees."""
         self._connection.execute(statement)
 
-    def run(self, sql: str, parameters: Mapping[str, Any], deadline_s: float = QUERY_DEADLINE_S) -> Rows:
+    def run(self, sql: str, parameters: Mapping[str, Any], deadline_s: float | None = None) -> Rows:
         """Run one governed SELECT on a cursor of its own. Raises QueryFailed with DuckDB's own words.
 
-        Parameters that the statement does not use are left out.
+        Parameters that the statement does not use are left out. Without `deadline_s` it may take `QUERY_DEADLINE_S`.
         """
         import duckdb
 
+        deadline_s = QUERY_DEADLINE_S if deadline_s is None else deadline_s
         cursor = self._connection.cursor()
         alarm = threading.Timer(deadline_s, cursor.interrupt)
         alarm.daemon = True

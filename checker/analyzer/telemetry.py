@@ -215,7 +215,9 @@ class _Reader:
         try:
             signature = batch.signature()
             index = ingest(connection, batch, self.rules, scratch, self.likely)
-        except (CannotDecide, OSError) as fault:
+        except OSError as fault:
+            return f"{batch.path.name}: cannot be read: {fault.strerror}"
+        except CannotDecide as fault:
             return str(fault)
         self.likely = tuple(name for name in index.columns if name != "payload")
         key = batch_key(self.rules, batch, index.digest)
