@@ -64,7 +64,10 @@ def reads_an_hour_of_short_windows(root: Path) -> Path:
 )
 @pytest.mark.parametrize(
     "command",
-    [("check",), ("replay", "--since", iso(start_of(0)), "--until", iso(start_of(6)))],
+    [
+        ("check", "--format", "json"),
+        ("replay", "--format", "jsonl", "--since", iso(start_of(0)), "--until", iso(start_of(6))),
+    ],
     ids=lambda row: row[0],
 )
 def test_query_that_reads_more_than_its_lookback_measures_nothing(
