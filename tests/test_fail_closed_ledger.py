@@ -51,48 +51,40 @@ def approved(ledger: LedgerBuilder, phase: str, governed: Governed) -> LedgerBui
     return ledger
 
 
-# --- late events, and windows that were decided before they came
+def in_a() -> LedgerBuilder:
+    return LedgerBuilder().phase_change("off", "A", at=START)
+
+
+def with_decisions(ledger: LedgerBuilder, governed: Governed, logs: Path, count: int, cache: Path) -> LedgerBuilder:
+    """The ledger with a decision for each of the first `count` windows, by the logs as they are."""
+    lookback = max(task.lookback for task in governed.tasks)
+    first, last = start_of(0) - lookback, start_of(count - 1)
+    with open_cache(cache) as opened:
+        known = load_telemetry(LogFolder(logs), opened, governed.rules, first, last, closed(count), local_mapper(1))
+    for number in range(count):
+        data = {
+            "outcome": "ok",
+            "decision": "hold",
+            "rollback_required": False,
+            "judging_digest": governed.judging_digest,
+            "governed_digest": governed.governed_digest,
+            "inputs_digest": known.inputs_digest(start_of(number), lookback),
+            "violations": [],
+            "window_end": iso(start_of(number) + WINDOW),
+        }
+        ledger.record("decision", data, window=iso(start_of(number)), at=iso(closed(number + 1)))
+    return ledger
+
 
 COUNT = 100  # batches in all; the windows of all but the last are decided
 BEHIND = timedelta(hours=24)  # the policy's max_late, from the end of the last batch
 
 
-def inputs(governed: Governed, logs: Path, cache: Path) -> list[str]:
-    """The digest of each window's inputs, as it stood when all of them were decided."""
-    lookback = max(task.lookback for task in governed.tasks)
-    last, as_of = start_of(COUNT - 2), closed(COUNT - 1)
-    with open_cache(cache) as opened:
-        known = load_telemetry(
-            LogFolder(logs), opened, governed.rules, start_of(0) - lookback, last, as_of, local_mapper(1)
-        )
-    return [known.inputs_digest(start_of(number), lookback) for number in range(COUNT - 1)]
-
-
 @pytest.fixture(scope="module")
-def decided(
-    governed: Governed, cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Callable[[], LedgerBuilder]]:
-    """Batches of phase A, but the last, which each test writes, and what makes the ledger of all that is decided."""
+def decided(governed: Governed, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LedgerBuilder]:
+    """Batches of phase A, but the last, which each test writes, and the ledger that decided all of their windows."""
     logs = write_batches(tmp_path_factory.mktemp("decided") / "logs", "A", ["met"] * (COUNT - 1))
-    digests = inputs(governed, logs, cache)
-
-    def ledger() -> LedgerBuilder:
-        made = LedgerBuilder().phase_change("off", "A", at=START)
-        for number, found in enumerate(digests):
-            data = {
-                "outcome": "ok",
-                "decision": "hold",
-                "rollback_required": False,
-                "judging_digest": governed.judging_digest,
-                "governed_digest": governed.governed_digest,
-                "inputs_digest": found,
-                "violations": [],
-                "window_end": iso(start_of(number) + WINDOW),
-            }
-            made.record("decision", data, window=iso(start_of(number)), at=iso(closed(number + 1)))
-        return made
-
-    return logs, ledger
+    return logs, with_decisions(in_a(), governed, logs, COUNT - 1, cache)
 
 
 def late(at: datetime) -> Sequence[Mapping[str, Any]]:
@@ -117,23 +109,16 @@ def test_late_violation_in_a_decided_window_is_judged_again(
     at: datetime | None,
     judged: Sequence[int],
     verdict: str,
-    decided: tuple[Path, Callable[[], LedgerBuilder]],
+    decided: tuple[Path, LedgerBuilder],
     cache: Path,
 ) -> None:
     logs, ledger = decided
     kinds = ["missing"] * (COUNT - 1) + ["met"]
     write_batches(logs, "A", kinds, extra={COUNT - 1: late(at) if at else []})
-    document = check("A", logs, ledger(), COUNT, cache)
+    document = check("A", logs, ledger, COUNT, cache)
     assert [row["start"] for row in document["judged"]] == [iso(start_of(number)) for number in judged]
     assert (document["decision"], document["rollback_required"]) == (verdict, verdict == "rollback")
     assert document["window"]["start"] == iso(start_of(judged[0] if at and len(judged) > 1 else COUNT - 1))
-
-
-# --- incidents and rollbacks
-
-
-def in_a() -> LedgerBuilder:
-    return LedgerBuilder().phase_change("off", "A", at=START)
 
 
 def begun() -> LedgerBuilder:
@@ -242,7 +227,9 @@ def test_exhausted_retries_in_any_window_of_the_gate_hold(
     at = start_of(exhausted or 0) + timedelta(minutes=3)
     lines = [event("collector.retry_exhausted", at, "A", source="s", attempts=4)]
     logs = write_batches(tmp_path / "logs", "A", ["met"] * 9, extra={} if exhausted is None else {exhausted: lines})
-    document = check("A", logs, approved(in_a(), "A", governed), 9, cache)
+    ledger = with_decisions(in_a(), governed, logs, 8, cache)
+    document = check("A", logs, approved(ledger, "A", governed), 9, cache)
+    assert len(document["judged"]) == 1
     assert (document["gate"]["passed"], document["decision"]) == (True, verdict)
     assert any("collector.retry_exhausted" in reason for reason in document["reasons"]) == (verdict == "hold")
     assert values(document)["failure_rate"][2] == "ok"
