@@ -23,10 +23,11 @@ from click.testing import CliRunner
 
 from checker.analyzer.batches import BatchFile
 from checker.analyzer.event_schema import EventSchema, build
-from checker.analyzer.fast_path import literal, quote
+from checker.analyzer.fast_path import quote
 from checker.analyzer.ingest import BatchIndex, ingest
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import loader
+from checker.analyzer.typed import numbered_events
 from checker.cli.app import cli
 from checker.errors import PhasegateError
 from checker.windows import iso, parse_iso, stamp
@@ -117,7 +118,9 @@ def ingested(path: Path, rules: IngestRules, likely_columns: Sequence[str] = ())
     connection = open_loader()
     index = ingest(connection, BatchFile(start, path), rules, parquet, likely_columns)
     names = ", ".join(map(quote, ("window_start", "line_number", *sorted(index.columns))))  # others are null throughout
-    cursor = connection.execute(f"select {names} from {literal(str(parquet))} order by line_number")
+    cursor = connection.execute(
+        f"select {names} from ({numbered_events(parquet, index.has_numbers)}) order by line_number"
+    )
     names = [item[0] for item in cursor.description or ()]
     return Ingested(index, tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall()))
 

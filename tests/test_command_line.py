@@ -56,7 +56,11 @@ def test_each_command_explains_itself(name: str) -> None:
         (("--phase", "B", "--as-of", "2026-01-01T10:50:00Z"), 1, ""),  # the violated window
         (("--phase", "B", "--as-of", "2026-01-02T01:50:00Z"), 3, "a batch is missing"),
         (("--phase", "B", "--as-of", "2026-03-01T00:00:00Z"), 3, "stale logs: the newest before the judged window is"),
-        (("--phase", "B", "--as-of", "2025-12-31T00:00:00Z"), 3, "no logs by 2025-12-31T00:00:00Z: the earliest of 107 batches"),
+        (
+            ("--phase", "B", "--as-of", "2025-12-31T00:00:00Z"),
+            3,
+            "no logs by 2025-12-31T00:00:00Z: the earliest of 107",
+        ),
     ],
 )
 def test_exit_code_and_what_stderr_says(arguments: tuple[str, ...], code: int, said: str) -> None:

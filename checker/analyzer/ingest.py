@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,7 @@ class BatchIndex:
     """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
 
     `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout.
+    `has_numbers` says that the file of events holds line numbers, since not every line is there.
     """
 
     digest: str
@@ -65,6 +66,7 @@ class BatchIndex:
     alerts: tuple[Alert, ...] = ()
     last_seal_at: datetime | None = None
     columns: tuple[str, ...] = ()
+    has_numbers: bool = False
 
     @property
     def touches(self) -> frozenset[datetime]:
@@ -120,6 +122,7 @@ def _ingest(
     if has_copies(connection, "typed", key) or not _all_in_time(loaded, batch, rules):
         dropped = _drop(connection, batch, rules, key)
         copy_to(connection, "select * exclude (placed_at) from typed", scratch)
+        loaded = replace(loaded, has_numbers=True)
     index = _index(connection, scanned.digest, loaded, dropped)
     scratch.replace(parquet)
     return index
@@ -199,6 +202,7 @@ def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, d
         alerts=_alerts(connection, loaded.columns) if any(row[-1] for row in rows) else (),
         last_seal_at=max((_utc(seal) for _, _, seal, _ in rows if seal), default=None),
         columns=loaded.columns,
+        has_numbers=loaded.has_numbers,
     )
 
 

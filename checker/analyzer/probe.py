@@ -16,7 +16,7 @@ from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import Rows, parser
 from checker.analyzer.spans import OpenSpan, SloTask, Span, open_span
 from checker.analyzer.syntax import mentions, parse_select
-from checker.errors import Problem, QueryFailed
+from checker.errors import Problem, QueryFailed, QueryTimedOut
 from checker.model import Measurement, Status, Window
 from checker.policy.model import Gate, Policy
 from checker.windows import iso, windows_between
@@ -114,7 +114,8 @@ def _type_problems(query: Query, result: Rows, expected: Mapping[str, str]) -> I
 def _halves_problems(opened: OpenSpan, task: SloTask, *, only_differences: bool = False) -> Iterator[Problem]:
     """The first window whose measurement in the whole span is not the one in a half, with the declared lookback.
 
-    With `only_differences`, a query that fails over made-up events is let be: it fails, or not, over the real ones.
+    With `only_differences`, a query that fails over made-up events is let be: it fails, or not, over the real ones. One
+    that runs into its deadline over so few is not.
     """
     windows = opened.span.windows
     middle = len(windows) // 2
@@ -122,7 +123,7 @@ def _halves_problems(opened: OpenSpan, task: SloTask, *, only_differences: bool 
         whole = _measured(opened, task, windows)
         halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
     except QueryFailed as fault:
-        if not only_differences:
+        if not only_differences or isinstance(fault, QueryTimedOut):
             yield _failed(task.query, fault, "over half a span of made-up events")
         return
     for window in windows:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from checker.analyzer.cache import checksum_of, own_file
 from checker.analyzer.copies import drop_copies
-from checker.analyzer.fast_path import literal, quote, timestamp
+from checker.analyzer.fast_path import quote, timestamp
 from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
 from checker.analyzer.queries import Query
 from checker.analyzer.results import measurements
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import LockedEngine, Rows, loader
 from checker.analyzer.telemetry import KnownBatch
+from checker.analyzer.typed import numbered_events
 from checker.errors import CannotDecide, QueryFailed, QueryTimedOut
 from checker.model import Measurement, Window
 from checker.windows import stamp
@@ -148,7 +149,7 @@ def load_events(connection: duckdb.DuckDBPyConnection, span: Span, rules: Ingest
         quote(name) if name in present else f"null::{kind} as {quote(name)}" for name, kind in wanted.items()
     )
     sources = " union all by name ".join(
-        f"select *, {number} as batch_number from {literal(str(batch.events_file))}"
+        f"select *, {number} as batch_number from ({numbered_events(batch.events_file, batch.index.has_numbers)})"
         for number, batch in enumerate(span.batches)
     )
     hidden = f"and not (event = '{SEAL_EVENT}' and ts > {timestamp(span.seal_limit)})" if span.seal_limit else ""

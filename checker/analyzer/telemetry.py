@@ -273,4 +273,5 @@ def _index_from(document: Mapping[str, Any]) -> BatchIndex:
         ),
         last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
         columns=tuple(document["columns"]),
+        has_numbers=document["has_numbers"],
     )

@@ -25,7 +25,8 @@ _LIMITS = f"maximum_object_size = {2 * MAX_LINE_BYTES}, ignore_errors = false"
 class Loaded:
     """What came of a batch's lines: how many there were, which columns have values, why lines were refused.
 
-    `first_at` and `last_at` are the earliest and latest `placed_at`, None without a sound line.
+    `first_at` and `last_at` are the earliest and latest `placed_at`, None without a sound line. `has_numbers` says that
+    the file holds line numbers.
     """
 
     lines: int
@@ -33,6 +34,7 @@ class Loaded:
     first_at: datetime | None
     last_at: datetime | None
     faults: Mapping[str, int] = field(default_factory=dict)
+    has_numbers: bool = False
 
 
 def load_whole(
@@ -90,7 +92,7 @@ def load_line_by_line(
     finally:
         scratch.unlink(missing_ok=True)
     *_, loaded = _loaded(connection, rules, columns, "true", "typed", lines)
-    return replace(loaded, faults=faults)
+    return replace(loaded, faults=faults, has_numbers=True)
 
 
 def _loaded(
@@ -143,22 +145,27 @@ def write_typed(
     if rules.with_payload:
         source += f" positional join (select json as payload from read_ndjson_objects({literal(str(path))}, {_LIMITS}))"
         kept.append("payload")
-    if line_numbers is None:
-        number = "row_number() over () - 1 as line_number"
-    else:
+    if line_numbers is not None:
         source += " positional join (select unnest($1::bigint[]) as line_number)"
-        number = "line_number"
+        kept.append("line_number")
     placed = event_time(columns, schema)
     seconds = int(rules.window.total_seconds())
     copy_to(
         connection,
-        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)}, line_number"
-        f" from (select {', '.join(kept)}, {number} from {source})",
+        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)} from {source}",
         events,
         None if line_numbers is None else [list(line_numbers)],
     )
-    parquet = f"read_parquet({literal(str(events))})"
-    connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from {parquet}")
+    numbered = numbered_events(events, line_numbers is not None)
+    connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from ({numbered})")
+
+
+def numbered_events(events: Path, has_numbers: bool) -> str:
+    """SQL for the events of a file with their `line_number`: a column, or where every line is there, the row's."""
+    if has_numbers:
+        return f"select * from read_parquet({literal(str(events))})"
+    rows = f"read_parquet({literal(str(events))}, file_row_number = true)"
+    return f"select * exclude (file_row_number), file_row_number as line_number from {rows}"
 
 
 def copy_to(
