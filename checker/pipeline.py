@@ -25,7 +25,7 @@ from checker.analyzer.history import (
     with_recorded,
 )
 from checker.analyzer.judge import JudgedWindow
-from checker.analyzer.probe import halves_problems
+from checker.analyzer.probe import try_halves
 from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
@@ -265,11 +265,12 @@ def _prove(governed: Governed, phase: str, cache: Cache) -> None:
     if cache.get("proofs", [key]) or key in _PROVED:
         return
     problems = unrendered_problems(governed.policy, _template_sources(governed))
-    problems += halves_problems(governed.tasks, governed.rules, phase)
-    if problems:
-        raise GovernedFilesInvalid(problems)
-    _PROVED.add(key)
-    cache.put("proofs", {key: "sound"})
+    halves = try_halves(governed.tasks, governed.rules, phase)
+    if problems or halves.problems:
+        raise GovernedFilesInvalid([*problems, *halves.problems])
+    if halves.all_ran:
+        _PROVED.add(key)
+        cache.put("proofs", {key: "sound"})
 
 
 def _template_sources(governed: Governed) -> dict[str, str]:

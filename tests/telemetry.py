@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -122,6 +122,7 @@ def ingested(path: Path, rules: IngestRules, likely_columns: Sequence[str] = ())
         f"select {names} from ({numbered_events(parquet, index.has_numbers)}) order by line_number"
     )
     names = [item[0] for item in cursor.description or ()]
+    index = replace(index, has_numbers=False)  # how the file tells line numbers is nothing that the batch holds
     return Ingested(index, tuple(dict(zip(names, row, strict=True)) for row in cursor.fetchall()))
 
 

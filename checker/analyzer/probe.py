@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from checker.analyzer import made_up
@@ -16,7 +17,7 @@ from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import Rows, parser
 from checker.analyzer.spans import OpenSpan, SloTask, Span, open_span
 from checker.analyzer.syntax import mentions, parse_select
-from checker.errors import Problem, QueryFailed, QueryTimedOut
+from checker.errors import Problem, QueryFailed
 from checker.model import Measurement, Status, Window
 from checker.policy.model import Gate, Policy
 from checker.windows import iso, windows_between
@@ -48,13 +49,31 @@ def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> It
             yield from _header_problems(connection, opened, task)
 
 
-def halves_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> list[Problem]:
-    """Tasks whose query measures made-up windows otherwise in a span than in its halves: it reads what it must not."""
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """What a span and its halves showed: queries that read what they must not, and whether all of them ran."""
+
+    problems: tuple[Problem, ...]
+    all_ran: bool
+
+
+def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Halves:
+    """Measure made-up windows in a span and in its halves, and compare.
+
+    A query that fails over made-up events is let be: it fails, or not, over the real ones.
+    """
     span = _span(tasks, rules, phase, empty=False)
     queries = [task.query for task in tasks]
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
     with open_span(span, rules, fill) as opened:
-        return [problem for task in tasks for problem in _halves_problems(opened, task, only_differences=True)]
+        problems: list[Problem] = []
+        all_ran = True
+        for task in tasks:
+            try:
+                problems += _differences(opened, task)
+            except QueryFailed:
+                all_ran = False
+    return Halves(tuple(problems), all_ran)
 
 
 def _span(tasks: Sequence[SloTask], rules: IngestRules, phase: str, *, empty: bool) -> Span:
@@ -111,21 +130,22 @@ def _type_problems(query: Query, result: Rows, expected: Mapping[str, str]) -> I
             yield Problem(f"queries/{query.path}", line, 0, told)
 
 
-def _halves_problems(opened: OpenSpan, task: SloTask, *, only_differences: bool = False) -> Iterator[Problem]:
+def _halves_problems(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
+    try:
+        yield from _differences(opened, task)
+    except QueryFailed as fault:
+        yield _failed(task.query, fault, "over half a span of made-up events")
+
+
+def _differences(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
     """The first window whose measurement in the whole span is not the one in a half, with the declared lookback.
 
-    With `only_differences`, a query that fails over made-up events is let be: it fails, or not, over the real ones. One
-    that runs into its deadline over so few is not.
+    Raises QueryFailed.
     """
     windows = opened.span.windows
     middle = len(windows) // 2
-    try:
-        whole = _measured(opened, task, windows)
-        halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
-    except QueryFailed as fault:
-        if not only_differences or isinstance(fault, QueryTimedOut):
-            yield _failed(task.query, fault, "over half a span of made-up events")
-        return
+    whole = _measured(opened, task, windows)
+    halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
     for window in windows:
         one, other = whole[window], halves[window]
         if not _agree(one, other):
