@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -242,12 +243,20 @@ def _provenance(history: History) -> Provenance:
     return Provenance(
         governed_digest=governed.governed_digest,
         judging_digest=governed.judging_digest,
-        queries={path: query.digest for path, query in sorted(governed.queries.items())},
+        queries=_query_digests(governed),
         logs_digest=history.telemetry.logs_digest(
             {*history.judged, *(first - length * n for n in range(1, before + 1))}
         ),
         engine=governed.engine,
     )
+
+
+def _query_digests(governed: Governed) -> dict[str, str]:
+    """Digest of each query by its name; by its path where an SLO's query and a gate's share the name."""
+    names = Counter(query.name for query in governed.queries.values())
+    return {
+        query.name if names[query.name] == 1 else path: query.digest for path, query in sorted(governed.queries.items())
+    }
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:
