@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from checker import __version__
 from checker.analyzer.batches import LogFolder
 from checker.analyzer.cache import Cache, open_cache
 from checker.analyzer.decide import Case, Standing, decide
+from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undecided_starts
 from checker.analyzer.gate import GateRunner
 from checker.analyzer.governed import Governed
 from checker.analyzer.history import (
@@ -27,17 +27,17 @@ from checker.analyzer.history import (
 )
 from checker.analyzer.judge import JudgedWindow
 from checker.analyzer.probe import try_halves
+from checker.analyzer.provenance import provenance_of
 from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
 from checker.errors import GovernedFilesInvalid, UsageError
 from checker.ledger.records import Record, read_ledger
 from checker.ledger.state import LedgerState, fold
-from checker.model import CheckResult, Decision, Notice, Provenance, Status, Window
-from checker.policy.model import COMPLETE, OFF
+from checker.model import CheckResult, Decision, Notice, Status, Window
 from checker.reporter.notice_check import unrendered_problems
 from checker.reporter.render import notices_for
-from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at, windows_between
+from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at
 
 _PROVED: set[str] = set()  # what this process has found sound, for those that keep no cache
 
@@ -85,11 +85,11 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     policy = governed.policy
     newest = newest_closed(request.as_of, policy.window, policy.lateness)
     folder = LogFolder(request.logs)
-    what_if = _is_what_if(past.state, lens)
-    entry = _phase_entry(policy.window, folder, past.state, what_if, newest)
+    what_if = is_what_if(past.state, lens)
+    entry = phase_entry(policy.window, folder, past.state, what_if, newest)
     lookback = gate_lookback(governed, request.phase)
     first = max(floor_to_window(newest.end - lookback, policy.window), min(entry, newest.start))
-    undecided = [] if what_if else _undecided_starts(past.state, entry, newest, policy.window)
+    undecided = [] if what_if else undecided_starts(past.state, entry, newest, policy.window)
     first = min([first, *undecided])
     if past.state.decided and not what_if:  # late events may have changed what was decided as far back as they reach
         first = min(first, max(entry, floor_to_window(newest.start - policy.max_late, policy.window)))
@@ -97,14 +97,14 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
         _prove(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
-    due = {newest.start, *undecided, *([] if what_if else _changed_starts(history, past.state))}
+    due = {newest.start, *undecided, *([] if what_if else changed_starts(history, past.state))}
     with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
         decision = _decide(
             history, runner, past, [item for item in judged if item.window.start in due], newest, entry, what_if, True
         )
     outcomes = [item.outcome for item in judged if item.window < decision.window]
     notices = _notices(governed, decision, outcomes) if request.with_notices else ()
-    return CheckResult(decision, _provenance(history), notices)
+    return CheckResult(decision, provenance_of(history), notices)
 
 
 def replay(governed: Governed, request: Request, past: Past, since: datetime, until: datetime) -> Iterator[Decision]:
@@ -117,7 +117,7 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
     if last < start:
         return
     folder = LogFolder(request.logs)
-    begun = _phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
+    begun = phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
     first = min(start, max(begun, start + policy.window - gate_lookback(governed, request.phase)))
     with open_cache(request.cache) as cache:
         _prove(governed, lens.events_of, cache)
@@ -129,8 +129,8 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
                 continue
             at = closed_at(item.window, policy.lateness)
             then = past.until(at)
-            what_if = _is_what_if(then.state, lens)
-            entry = _phase_entry(policy.window, folder, then.state, what_if, item.window)
+            what_if = is_what_if(then.state, lens)
+            entry = phase_entry(policy.window, folder, then.state, what_if, item.window)
             seen = replace(history, lens=replace(lens, as_of=at))
             yield _decide(seen, runner, then, [item], item.window, entry, what_if, False)
 
@@ -141,38 +141,6 @@ def _lens(governed: Governed, request: Request) -> Lens:
         if name not in names:
             raise UsageError(f"there is no phase {name!r}; the policy has {', '.join(names)}")
     return Lens(request.phase, request.events_of or request.phase, request.as_of)
-
-
-def _is_what_if(state: LedgerState, lens: Lens) -> bool:
-    """Whether this is no verdict on the rollout: another phase is the current one, or lends its events."""
-    return lens.events_of != lens.phase or state.phase not in (None, lens.phase)
-
-
-def _phase_entry(length: timedelta, folder: LogFolder, state: LedgerState, what_if: bool, newest: Window) -> datetime:
-    """When the phase was entered: as the ledger says, else with the first batch, else with the newest window."""
-    if state.entered_at is not None and not what_if:
-        return ceil_to_window(state.entered_at, length)
-    first = folder.batches[0].start if folder.batches else newest.start
-    return min(first, newest.start)
-
-
-def _undecided_starts(state: LedgerState, entry: datetime, newest: Window, length: timedelta) -> list[datetime]:
-    """Closed windows since the phase's entry that no recorded decision covers; none where there is no ledger."""
-    if not state.exists or state.phase in (None, OFF, COMPLETE):
-        return []
-    return [window.start for window in windows_between(entry, newest.end, length) if window.start not in state.decided]
-
-
-def _changed_starts(history: History, state: LedgerState) -> list[datetime]:
-    """Decided windows whose inputs are no longer those that were decided on: late events came."""
-    lookback = max(task.lookback for task in history.governed.tasks)
-    return [
-        start
-        for start in history.judged
-        if start in state.decided
-        and state.decided[start].phase == history.lens.phase
-        and state.decided[start].inputs_digest != history.telemetry.inputs_digest(start, lookback)
-    ]
 
 
 def _as_recorded(history: History, judged: Sequence[JudgedWindow], past: Past) -> list[JudgedWindow]:
@@ -232,31 +200,6 @@ def _standing(history: History, state: LedgerState, since: datetime, newest: Win
         blocking_alerts=history.blocking_alerts(min(first, newest.start), newest.start),
         paused=pause.reason if pause else None,
     )
-
-
-def _provenance(history: History) -> Provenance:
-    """What the decision was made from; the logs are those of every judged window and of its lookback."""
-    governed = history.governed
-    length = governed.policy.window
-    before = max(task.lookback for task in governed.tasks) // length
-    first = min(history.judged)
-    return Provenance(
-        governed_digest=governed.governed_digest,
-        judging_digest=governed.judging_digest,
-        queries=_query_digests(governed),
-        logs_digest=history.telemetry.logs_digest(
-            {*history.judged, *(first - length * n for n in range(1, before + 1))}
-        ),
-        engine=governed.engine,
-    )
-
-
-def _query_digests(governed: Governed) -> dict[str, str]:
-    """Digest of each query by its name; by its path where an SLO's query and a gate's share the name."""
-    names = Counter(query.name for query in governed.queries.values())
-    return {
-        query.name if names[query.name] == 1 else path: query.digest for path, query in sorted(governed.queries.items())
-    }
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:

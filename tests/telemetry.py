@@ -21,10 +21,11 @@ import duckdb
 import zstandard
 from click.testing import CliRunner
 
+from checker.analyzer.batch_index import BatchIndex
 from checker.analyzer.batches import BatchFile
 from checker.analyzer.event_schema import EventSchema, build
 from checker.analyzer.fast_path import quote
-from checker.analyzer.ingest import BatchIndex, ingest
+from checker.analyzer.ingest import ingest
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import loader
 from checker.analyzer.typed import numbered_events

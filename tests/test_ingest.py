@@ -12,8 +12,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checker.analyzer.batch_index import BatchIndex
 from checker.analyzer.batches import BatchFile, read_lines
-from checker.analyzer.ingest import BatchIndex
 from checker.errors import CannotDecide
 from tests.telemetry import all_lines, failure, ingested, instant, line, rules_for, save, seal, write_batch
 from tests.test_lines import BROKEN, SOUND

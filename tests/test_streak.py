@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from checker.analyzer.ingest import ReleaseSeen
+from checker.analyzer.batch_index import ReleaseSeen
 from checker.analyzer.streak import new_release_at, streak_start
 from checker.windows import floor_to_window
 from tests.telemetry import WINDOW, instant

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from checker.analyzer.batch_index import ReleaseSeen
 from checker.analyzer.batches import LogFolder
 from checker.analyzer.cache import Cache
 from checker.analyzer.gate import INCIDENT_ALERT, GateAlert, GateLedgerRow, GateRunner, GateWindow, gate_runner
 from checker.analyzer.governed import Governed
-from checker.analyzer.ingest import ReleaseSeen
 from checker.analyzer.judge import JudgedWindow, judge_window
 from checker.analyzer.measure import Measured, measure
 from checker.analyzer.telemetry import Mapper, Telemetry, load_telemetry

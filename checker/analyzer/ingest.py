@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from checker.analyzer.batch_index import Alert, BatchIndex, ReleaseSeen
 from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
 from checker.analyzer.copies import drop_copies, has_copies
 from checker.analyzer.fast_path import timestamp
@@ -25,53 +26,6 @@ MAX_ALERTS_PER_WINDOW = 100
 FROM_THE_FUTURE = "from_the_future"
 SEAL_EVENT = "collector.latency"
 _ALERT_EVENTS = ("alert.fired", "collector.retry_exhausted", "collector.delayed")
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert among the events, as the gates see it."""
-
-    at: datetime
-    window_start: datetime
-    phase: str
-    name: str
-    severity: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseSeen:
-    """When a release's first event of a window and phase came."""
-
-    window_start: datetime
-    phase: str
-    release: str
-    first_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BatchIndex:
-    """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
-
-    `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout.
-    `has_numbers` says that the file of events holds line numbers, since not every line is there.
-    """
-
-    digest: str
-    lines: int
-    too_late: int
-    events: Mapping[datetime, int]
-    duplicates: Mapping[datetime, int] = field(default_factory=dict)
-    quarantined: Mapping[str, int] = field(default_factory=dict)
-    releases: tuple[ReleaseSeen, ...] = ()
-    alerts: tuple[Alert, ...] = ()
-    last_seal_at: datetime | None = None
-    columns: tuple[str, ...] = ()
-    has_numbers: bool = False
-
-    @property
-    def touches(self) -> frozenset[datetime]:
-        """Starts of the windows that the batch has events or copies for."""
-        return frozenset(self.events) | frozenset(self.duplicates)
 
 
 def ingest(

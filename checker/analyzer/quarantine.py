@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from checker.analyzer.batch_index import BatchIndex
 from checker.analyzer.batches import BatchFile, Line, plain_bytes, read_lines
-from checker.analyzer.ingest import FROM_THE_FUTURE, BatchIndex, from_the_future
+from checker.analyzer.ingest import FROM_THE_FUTURE, from_the_future
 from checker.analyzer.lines import MAX_LINE_BYTES, Fault
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader

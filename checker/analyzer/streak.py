@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from checker.analyzer.ingest import ReleaseSeen
+from checker.analyzer.batch_index import ReleaseSeen
 from checker.windows import ceil_to_window
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from checker.analyzer.batch_index import Alert, BatchIndex, ReleaseSeen, index_document, index_of
 from checker.analyzer.batches import BatchFile, LogFolder, digest_of
 from checker.analyzer.cache import Cache, checksum_of, own_file
-from checker.analyzer.ingest import Alert, BatchIndex, ReleaseSeen, ingest
+from checker.analyzer.ingest import ingest
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
 from checker.errors import CannotDecide
@@ -162,7 +163,7 @@ def _know(
         key = keys.get(batch, "")
         row = rows.get(key)
         if row and cache.events_file(key).exists():
-            known[batch.start] = _known_batch(batch, _index_from(row["index"]), key, cache, row["checksum"])
+            known[batch.start] = _known_batch(batch, index_of(row["index"]), key, cache, row["checksum"])
         else:
             missing.append(batch)
     unreadable: dict[datetime, str] = {}
@@ -173,7 +174,7 @@ def _know(
         signature, index, key, checksum = result
         known[batch.start] = _known_batch(batch, index, key, cache, checksum)
         cache.put("files", {names[batch]: [*signature, index.digest]})
-        cache.put("batches", {key: {"index": _index_to(index), "checksum": checksum}})
+        cache.put("batches", {key: {"index": index_document(index), "checksum": checksum}})
     return known, unreadable
 
 
@@ -239,39 +240,3 @@ def _read_missing(missing: Sequence[BatchFile], cache: Cache, rules: IngestRules
 
 def _known_batch(batch: BatchFile, index: BatchIndex, key: str, cache: Cache, checksum: str) -> KnownBatch:
     return KnownBatch(batch, index, key, cache.events_file(key), checksum)
-
-
-def _index_to(index: BatchIndex) -> dict[str, Any]:
-    """A BatchIndex as JSON; times as ISO texts."""
-    document = asdict(index)
-    for name in ("events", "duplicates"):
-        document[name] = {start.isoformat(): count for start, count in document[name].items()}
-    for name, times in (("releases", ("window_start", "first_at")), ("alerts", ("at", "window_start"))):
-        document[name] = [row | {key: row[key].isoformat() for key in times} for row in document[name]]
-    document["last_seal_at"] = index.last_seal_at.isoformat() if index.last_seal_at else None
-    return document
-
-
-def _index_from(document: Mapping[str, Any]) -> BatchIndex:
-    def at(text: str) -> datetime:
-        return datetime.fromisoformat(text)
-
-    return BatchIndex(
-        digest=document["digest"],
-        lines=document["lines"],
-        too_late=document["too_late"],
-        events={at(start): count for start, count in document["events"].items()},
-        duplicates={at(start): count for start, count in document["duplicates"].items()},
-        quarantined=document["quarantined"],
-        releases=tuple(
-            ReleaseSeen(at(row["window_start"]), row["phase"], row["release"], at(row["first_at"]))
-            for row in document["releases"]
-        ),
-        alerts=tuple(
-            Alert(at(row["at"]), at(row["window_start"]), row["phase"], row["name"], row["severity"])
-            for row in document["alerts"]
-        ),
-        last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
-        columns=tuple(document["columns"]),
-        has_numbers=document["has_numbers"],
-    )
