@@ -128,7 +128,7 @@ COMMAS = st.sampled_from([","] * 9 + [", ", " ,\t", "\r,"])
 SCHEMAS = {"autosave": autosave_schema(), "every keyword": build(EVERY_KEYWORD), "branched": BRANCHED}
 
 
-def both_ways(
+def assert_same_both_ways(
     lines: Sequence[bytes], schema: EventSchema, likely_columns: Sequence[str] = (), payload: bool = False
 ) -> int:
     """Ingest a batch of these lines both ways, compare, and give the number of events."""
@@ -151,7 +151,7 @@ def test_schema_of_the_table_has_a_fast_path(name: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_one_line_both_ways(name: str, data: st.DataObject) -> None:
-    both_ways([data.draw(lines_of(SCHEMAS[name]))], SCHEMAS[name])
+    assert_same_both_ways([data.draw(lines_of(SCHEMAS[name]))], SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -161,25 +161,25 @@ def test_lines_that_are_all_sound_both_ways(name: str, data: st.DataObject) -> N
     check = line_checker(SCHEMAS[name])
     lines = [line for line in data.draw(st.lists(lines_of(SCHEMAS[name]), max_size=12)) if check(line, True) is None]
     some = data.draw(st.lists(st.sampled_from(list(SCHEMAS[name].columns)), unique=True))
-    both_ways(lines, SCHEMAS[name], ["ts", "event", "phase", *some], payload=data.draw(st.booleans()))
+    assert_same_both_ways(lines, SCHEMAS[name], ["ts", "event", "phase", *some], payload=data.draw(st.booleans()))
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_mixed_lines_both_ways(name: str, data: st.DataObject) -> None:
-    both_ways(data.draw(st.lists(lines_of(SCHEMAS[name]), max_size=40)), SCHEMAS[name])
+    assert_same_both_ways(data.draw(st.lists(lines_of(SCHEMAS[name]), max_size=40)), SCHEMAS[name])
 
 
 @pytest.mark.parametrize("content", [*SOUND, *(content for content, _ in BROKEN)], ids=lambda item: repr(item[70:110]))
 def test_line_of_the_table_both_ways(content: bytes) -> None:
     sound = b'{"schema_version":1,"ts":"2026-01-02T12:00:00Z","event":"x","phase":"B"}'
-    within = both_ways([sound, content, sound], autosave_schema())
+    within = assert_same_both_ways([sound, content, sound], autosave_schema())
     assert within in (2, 3)
 
 
 def test_all_sound_lines_of_the_table_load_beside_each_other() -> None:
-    placed = both_ways([line for line in SOUND if b"T12:00:00Z" in line], autosave_schema(), payload=True)
+    placed = assert_same_both_ways([line for line in SOUND if b"T12:00:00Z" in line], autosave_schema(), payload=True)
     assert placed == sum(b"T12:00:00Z" in line for line in SOUND)
 
 
@@ -225,7 +225,7 @@ def test_schema_with_another_keyword_is_read_line_by_line(change: Mapping[str, A
     schema = build(altered(change))
     assert compile_fast_path(schema) is None
     document = {"ts": "2026-01-02T12:00:00Z", "event": "x", "phase": "B"} | field
-    assert both_ways([json.dumps(document).encode()], schema) == 1
+    assert assert_same_both_ways([json.dumps(document).encode()], schema) == 1
 
 
 def test_decimals_of_a_schema_are_the_doubles_of_json() -> None:
@@ -234,8 +234,8 @@ def test_decimals_of_a_schema_are_the_doubles_of_json() -> None:
     head = '{"ts":"2026-01-02T12:00:00Z","event":"x","phase":"B","ratio":'
     below = limit - 2**-56
     assert below < limit
-    assert both_ways([f"{head}{limit!r}}}".encode()], schema) == 1
-    assert both_ways([f"{head}{below!r}}}".encode()], schema) == 0
+    assert assert_same_both_ways([f"{head}{limit!r}}}".encode()], schema) == 1
+    assert assert_same_both_ways([f"{head}{below!r}}}".encode()], schema) == 0
 
 
 @pytest.mark.parametrize("size", [1, 999])

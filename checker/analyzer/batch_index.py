@@ -67,6 +67,8 @@ def index_document(index: BatchIndex) -> dict[str, Any]:
 
 
 def index_of(document: Mapping[str, Any]) -> BatchIndex:
+    """The BatchIndex that `index_document` gave as JSON."""
+
     def at(text: str) -> datetime:
         return datetime.fromisoformat(text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
@@ -13,19 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from checker.cli.common import (
-    cache_folder,
     cache_option,
-    clock,
-    fixture_request,
-    ledger_file,
-    logs_folder,
-    progress_line,
+    open_request,
     read_governed,
     source_options,
     threads_option,
 )
 from checker.cli.sources import shown_folder, source_arguments
-from checker.errors import UsageError
 from checker.model import CheckResult, Decision, Status
 
 if TYPE_CHECKING:
@@ -64,26 +57,22 @@ def command(
     use_cache: bool,
 ) -> None:
     """Measure, judge, decide and show. Nothing is written but the cache."""
-    from checker.engines.local import local_mapper
-    from checker.pipeline import Request, check, read_past
+    from checker.pipeline import check, read_past
 
     governed = read_governed(policy)
-    with contextlib.ExitStack() as stack:
-        request = Request(
-            phase=phase,
-            events_of=events_of,
-            as_of=clock(as_of),
-            logs=logs_folder(governed, logs),
-            ledger=ledger_file(governed, ledger),
-            cache=cache_folder(governed.policy.root, use_cache),
-            verify_logs=verify_logs,
-            with_notices=dry_run,
-            run=local_mapper(threads, progress_line("reading")),
-        )
-        if fixture is not None:
-            if logs or ledger:
-                raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
-            request = stack.enter_context(fixture_request(governed, request, fixture, as_of))
+    with open_request(
+        governed,
+        phase,
+        events_of,
+        as_of=as_of,
+        logs=logs,
+        ledger=ledger,
+        use_cache=use_cache,
+        threads=threads,
+        fixture=fixture,
+        verify_logs=verify_logs,
+        with_notices=dry_run,
+    ) as request:
         result = check(governed, request, past := read_past(request))
     if past.torn:
         click.echo(f"ledger: {past.torn}", err=True)

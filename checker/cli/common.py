@@ -108,11 +108,42 @@ def ledger_file(governed: Governed, ledger: Path | None) -> Path:
 
 
 @contextmanager
-def fixture_request(governed: Governed, request: Request, fixture: Path, as_of: datetime | None) -> Iterator[Request]:
-    """The request on the fixture's lines, dealt out to the batches of their windows in a folder of their own.
+def open_request(
+    governed: Governed,
+    phase: str,
+    events_of: str | None,
+    *,
+    as_of: datetime | None,
+    logs: Path | None,
+    ledger: Path | None,
+    use_cache: bool,
+    threads: int | None,
+    fixture: Path | None = None,
+    **more: bool,
+) -> Iterator[Request]:
+    """What the options ask of the pipeline; `more` are fields of the Request.
 
-    Without `as_of` the clock stands where the newest window closes. Raises what `deal_out` raises.
+    The lines of a `fixture` are dealt out to the batches of their windows in a folder of their own, and without `as_of`
+    the clock stands where the newest window closes. Raises UsageError, and what `deal_out` raises.
     """
+    from checker.engines.local import local_mapper
+    from checker.pipeline import Request
+
+    request = Request(
+        phase=phase,
+        events_of=events_of,
+        as_of=clock(as_of),
+        logs=logs_folder(governed, logs),
+        ledger=ledger_file(governed, ledger),
+        cache=cache_folder(governed.policy.root, use_cache),
+        run=local_mapper(threads, progress_line("reading")),
+        **more,
+    )
+    if fixture is None:
+        yield request
+        return
+    if logs or ledger:
+        raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
     from checker.analyzer.fixture import deal_out
     from checker.windows import closed_at
 

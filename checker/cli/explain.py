@@ -15,13 +15,8 @@ import click
 
 from checker.cli.common import (
     Instant,
-    cache_folder,
     cache_option,
-    clock,
-    fixture_request,
-    ledger_file,
-    logs_folder,
-    progress_line,
+    open_request,
     read_governed,
     source_options,
     threads_option,
@@ -74,27 +69,25 @@ def command(
 
     Exit codes: 0 shown; 3 there is nothing to explain.
     """
-    from checker.engines.local import local_mapper
-    from checker.pipeline import Request
 
     governed = read_governed(policy)
     if slo is not None and slo not in governed.policy.slos:
         names = governed.policy.slos
         raise UsageError(f"--slo {slo}: there is no such SLO; the policy has {listed(names)}{nearest(slo, names)}")
     with contextlib.ExitStack() as stack:
-        request = Request(
-            phase=phase,
-            events_of=events_of,
-            as_of=clock(as_of),
-            logs=logs_folder(governed, logs),
-            ledger=ledger_file(governed, ledger),
-            cache=cache_folder(governed.policy.root, use_cache),
-            run=local_mapper(threads, progress_line("reading")),
+        request = stack.enter_context(
+            open_request(
+                governed,
+                phase,
+                events_of,
+                as_of=as_of,
+                logs=logs,
+                ledger=ledger,
+                use_cache=use_cache,
+                threads=threads,
+                fixture=fixture,
+            )
         )
-        if fixture is not None:
-            if logs or ledger:
-                raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
-            request = stack.enter_context(fixture_request(governed, request, fixture, as_of))
         place = Place(request.logs, str(fixture or shown_folder(governed.policy, logs)), fixture is not None)
         decision = _decision(governed, request, at, place)
         history = stack.enter_context(_history(governed, request, decision.window))

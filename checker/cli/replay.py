@@ -11,12 +11,8 @@ import click
 from checker.cli.check import exit_code
 from checker.cli.common import (
     Instant,
-    cache_folder,
     cache_option,
-    clock,
-    ledger_file,
-    logs_folder,
-    progress_line,
+    open_request,
     read_governed,
     source_options,
     threads_option,
@@ -53,25 +49,25 @@ def command(
 
     Exits with the code of the worst window.
     """
-    from checker.engines.local import local_mapper
-    from checker.pipeline import Request, read_past, replay
+    from checker.pipeline import read_past, replay
 
     if until <= since:
         raise UsageError(f"--until {until:%Y-%m-%dT%H:%M:%SZ} is not after --since {since:%Y-%m-%dT%H:%M:%SZ}")
     governed = read_governed(policy)
-    request = Request(
-        phase=phase,
-        events_of=events_of,
-        as_of=clock(as_of),
-        logs=logs_folder(governed, logs),
-        ledger=ledger_file(governed, ledger),
-        cache=cache_folder(governed.policy.root, use_cache),
-        run=local_mapper(threads, progress_line("reading")),
-    )
-    past = read_past(request)
-    if past.torn:
-        click.echo(f"ledger: {past.torn}", err=True)
-    codes = set(_show(replay(governed, request, past, since, until), format_))
+    with open_request(
+        governed,
+        phase,
+        events_of,
+        as_of=as_of,
+        logs=logs,
+        ledger=ledger,
+        use_cache=use_cache,
+        threads=threads,
+    ) as request:
+        past = read_past(request)
+        if past.torn:
+            click.echo(f"ledger: {past.torn}", err=True)
+        codes = set(_show(replay(governed, request, past, since, until), format_))
     if not codes:
         raise CannotDecide("no window of the span is closed; nothing was judged (look at --since, --until and --as-of)")
     ctx.exit(next(code for code in (1, 3, 0) if code in codes))

@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from checker.cli.common import (
-    cache_folder,
     cache_option,
-    clock,
-    ledger_file,
-    logs_folder,
-    progress_line,
+    open_request,
     read_governed,
     source_options,
     threads_option,
@@ -58,19 +54,12 @@ def command(
     from checker.cli.formats.explain_document import to_text
     from checker.cli.formats.layout import colour_wanted
     from checker.cli.formats.status_report import render_status, status_document
-    from checker.engines.local import local_mapper
-    from checker.pipeline import Request
 
     governed = read_governed(policy)
-    request = Request(
-        phase="",
-        as_of=clock(as_of),
-        logs=logs_folder(governed, logs),
-        ledger=ledger_file(governed, ledger),
-        cache=cache_folder(governed.policy.root, use_cache),
-        run=local_mapper(threads, progress_line("reading")),
-    )
-    standing = _standing(governed, request, shown_folder(governed.policy, logs))
+    with open_request(
+        governed, "", None, as_of=as_of, logs=logs, ledger=ledger, use_cache=use_cache, threads=threads
+    ) as request:
+        standing = _standing(governed, request, shown_folder(governed.policy, logs))
     if format_ == "json":
         click.echo(to_text(status_document(standing, governed.policy)), nl=False)
         return
