@@ -336,3 +336,11 @@ def test_values_come_back_as_they_were_put(tmp_path: Path) -> None:
         assert again.get("measurements", ["a", "b", "c"]) == kept
         assert again.get("measurements", map(str, range(1200))) == {}
         assert again.get("batches", ["a"]) == {}
+
+
+def test_full_disk_is_done_without(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    monkeypatch.setattr("checker.analyzer.cache.MIN_FREE_BYTES", free * 2)
+    full = tmp_path / "full"
+    assert check(logs, AS_OF, cache=full) == check(logs, AS_OF)
+    assert list((full / "events").iterdir()) == []

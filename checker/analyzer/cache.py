@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 _TABLES = ("files", "batches", "measurements", "proofs")
+MIN_FREE_BYTES = 64 << 20  # on a fuller disk the cache is done without
 _CREATE = "create table if not exists {} (key text primary key, value text not null, checksum text not null)"
 
 
@@ -32,6 +33,8 @@ class Cache:
         self.events_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.events_folder):
             pass  # a folder that can be read but not written is of no use
+        if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+            raise OSError(f"less than {MIN_FREE_BYTES >> 20} MiB free")
         self._database = _open(folder / "index.sqlite")
         self._pending: list[tuple[str, str, str]] = []
 
