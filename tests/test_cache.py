@@ -343,4 +343,4 @@ def test_full_disk_is_done_without(logs: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("checker.analyzer.cache.MIN_FREE_BYTES", free * 2)
     full = tmp_path / "full"
     assert check(logs, AS_OF, cache=full) == check(logs, AS_OF)
-    assert list((full / "events").iterdir()) == []
+    assert list(full.iterdir()) == []

@@ -33,8 +33,6 @@ class Cache:
         self.events_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.events_folder):
             pass  # a folder that can be read but not written is of no use
-        if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
-            raise OSError(f"less than {MIN_FREE_BYTES >> 20} MiB free")
         self._database = _open(folder / "index.sqlite")
         self._pending: list[tuple[str, str, str]] = []
 
@@ -117,6 +115,12 @@ def checksum_of(path: Path) -> str | None:
         return None
 
 
+def _roomy(folder: Path) -> Cache | None:
+    """The cache in `folder`, None where its disk is all but full: to write half a batch helps nobody."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Cache(folder) if shutil.disk_usage(folder).free >= MIN_FREE_BYTES else None
+
+
 @contextmanager
 def open_cache(folder: Path | None) -> Iterator[Cache]:
     """The cache in `folder`, or one that lives only as long as this run where `folder` is None or of no use."""
@@ -124,7 +128,7 @@ def open_cache(folder: Path | None) -> Iterator[Cache]:
         cache = None
         if folder is not None:
             with contextlib.suppress(OSError, sqlite3.Error):
-                cache = Cache(folder)
+                cache = _roomy(folder)
         if cache is None:
             scratch = tempfile.mkdtemp(prefix="phasegate-")
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
