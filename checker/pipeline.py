@@ -94,7 +94,7 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     if past.state.decided and not what_if:  # late events may have changed what was decided as far back as they reach
         first = min(first, max(entry, floor_to_window(newest.start - policy.max_late, policy.window)))
     with open_cache(request.cache) as cache:
-        _prove(governed, lens.events_of, cache)
+        governed = _proved(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
     due = {newest.start, *undecided, *([] if what_if else changed_starts(history, past.state))}
@@ -120,7 +120,7 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
     begun = phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
     first = min(start, max(begun, start + policy.window - gate_lookback(governed, request.phase)))
     with open_cache(request.cache) as cache:
-        _prove(governed, lens.events_of, cache)
+        governed = _proved(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, last, request.verify_logs)
     judged = list(history.judged.values())
     with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
@@ -206,23 +206,27 @@ def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status])
     return notices_for(governed.policy, decision, outcomes, _template_sources(governed))
 
 
-def _prove(governed: Governed, phase: str, cache: Cache) -> None:
-    """Raise GovernedFilesInvalid for what shows only when governed files are tried.
+def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
+    """The governed files once they were tried. Raises GovernedFilesInvalid for what shows only then.
 
     A faulty template must not be found out in an incident; and a query that reads further back than it declares would
     measure one thing in a span and another in a window of its own. That these very files, under this version, were
-    found sound is remembered.
+    found sound is remembered. A query that cannot be tried over made-up events is measured a window at a time, as one
+    that depends on the order of rows is.
     """
     key = f"{__version__} {governed.engine} {governed.governed_digest} {phase}"
     if cache.get("proofs", [key]) or key in _PROVED:
-        return
+        return governed
     problems = unrendered_problems(governed.policy, _template_sources(governed))
     halves = try_halves(governed.tasks, governed.rules, phase)
     if problems or halves.problems:
         raise GovernedFilesInvalid([*problems, *halves.problems])
-    if halves.all_ran:
-        _PROVED.add(key)
-        cache.put("proofs", {key: "sound"})
+    if halves.untried:
+        alone = {path: replace(governed.queries[path], ordered=True) for path in halves.untried}
+        return replace(governed, queries={**governed.queries, **alone})
+    _PROVED.add(key)
+    cache.put("proofs", {key: "sound"})
+    return governed
 
 
 def _template_sources(governed: Governed) -> dict[str, str]:

@@ -121,3 +121,23 @@ def test_query_without_an_end_costs_one_deadline_whatever_the_windows(
     assert found == dict.fromkeys(starts, (None, 0, "error"))
     # once over made-up events, to see what it reads, and once over the logs
     assert sum(ENDLESS in sql for sql in ran) == 2
+
+
+def test_query_that_cannot_be_tried_is_measured_a_window_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts all events that it is shown, which must be its window's; over made-up events, of which there are
+    many, it fails, so that its halves cannot be compared."""
+    select = (
+        "select window_start, (select case when count(*) > 9 then error('many') else count(*) end from events)::double"
+        " as value, 1::bigint as samples from windows"
+    )
+    policy = make_project(
+        tmp_path / "project", {"greedy": slo_query("greedy", select, "events(), windows(window_start)")}
+    )
+    monkeypatch.setattr("checker.pipeline._PROVED", set())
+    (tmp_path / "logs").mkdir()
+    for start in ("10:00", "10:15", "10:30"):
+        write_batch(tmp_path / "logs", start, [save(f"{start}:01", start)])
+    rows = replay(tmp_path / "logs", "10:00", "10:31", "13:05", policy=policy)
+    assert [values(row)["greedy"][:2] for row in rows.values()] == [(1.0, 1)] * 3

@@ -51,10 +51,10 @@ def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> It
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """What a span and its halves showed: queries that read what they must not, and whether all of them ran."""
+    """What a span and its halves showed: queries that read what they must not, and paths of those that did not run."""
 
     problems: tuple[Problem, ...]
-    all_ran: bool
+    untried: frozenset[str]
 
 
 def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Halves:
@@ -67,13 +67,13 @@ def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Halv
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
     with open_span(span, rules, fill) as opened:
         problems: list[Problem] = []
-        all_ran = True
+        untried: set[str] = set()
         for task in tasks:
             try:
                 problems += _differences(opened, task)
             except QueryFailed:
-                all_ran = False
-    return Halves(tuple(problems), all_ran)
+                untried.add(task.query.path)
+    return Halves(tuple(problems), frozenset(untried))
 
 
 def _span(tasks: Sequence[SloTask], rules: IngestRules, phase: str, *, empty: bool) -> Span:
