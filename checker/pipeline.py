@@ -168,7 +168,6 @@ def _decide(
     gate = ask_gate(runner, history, newest, since, at)
     if is_check:
         gate = replace(gate, earliest_pass=earliest_pass(runner, history, newest, since, gate))
-    streak = [item for item in history.judged.values() if since <= item.window.start <= newest.start]
     return decide(
         Case(
             policy=governed.policy,
@@ -177,7 +176,7 @@ def _decide(
             as_of=at,
             judged=tuple(due),
             gate=gate,
-            last_break=last_break(history, _as_recorded(history, streak, past)),
+            last_break=last_break(history, since, newest, past.state.recorded_violations),
             standing=_standing(history, LedgerState() if what_if else past.state, since, newest),
             what_if=what_if,
         )

@@ -57,7 +57,7 @@ def in_a() -> LedgerBuilder:
 
 def with_decisions(ledger: LedgerBuilder, governed: Governed, logs: Path, count: int, cache: Path) -> LedgerBuilder:
     """The ledger with a decision for each of the first `count` windows, by the logs as they are."""
-    lookback = max(task.lookback for task in governed.tasks)
+    lookback = governed.lookback
     first, last = start_of(0) - lookback, start_of(count - 1)
     with open_cache(cache) as opened:
         known = load_telemetry(LogFolder(logs), opened, governed.rules, first, last, closed(count), local_mapper(1))

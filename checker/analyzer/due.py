@@ -34,7 +34,7 @@ def undecided_starts(state: LedgerState, entry: datetime, newest: Window, length
 
 def changed_starts(history: History, state: LedgerState) -> list[datetime]:
     """Decided windows whose inputs are no longer those that were decided on: late events came."""
-    lookback = max(task.lookback for task in history.governed.tasks)
+    lookback = history.governed.lookback
     return [
         start
         for start in history.judged

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ class Governed:
             SloTask(slo.name, self.queries[slo.query], self.queries[slo.query].lookback_length(window))
             for slo in self.policy.slos.values()
         )
+
+    @property
+    def lookback(self) -> timedelta:
+        """The longest lookback of an SLO: how far before a window its judgements may read."""
+        return max(task.lookback for task in self.tasks)
 
     def gate_query(self, phase: str) -> Query:
         """The query of the gate for leaving `phase`."""

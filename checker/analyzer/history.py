@@ -36,27 +36,22 @@ class Lens:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Judged windows in a row, oldest first, and the telemetry behind them."""
+    """Judged windows in a row, oldest first, and the telemetry behind them.
+
+    `alerts` and `releases_seen` are those of the phase's events, oldest first.
+    """
 
     governed: Governed
     lens: Lens
     telemetry: Telemetry
     judged: Mapping[datetime, JudgedWindow]
-
-    def alerts(self) -> tuple[GateAlert, ...]:
-        """Alerts of the phase's events, oldest first."""
-        return tuple(
-            GateAlert(alert.at, alert.window_start, alert.name, alert.severity)
-            for alert in self.telemetry.alerts()
-            if alert.phase == self.lens.events_of
-        )
+    alerts: tuple[GateAlert, ...]
+    releases_seen: tuple[ReleaseSeen, ...]
 
     def blocking_alerts(self, first: datetime, last: datetime) -> tuple[str, ...]:
         """Names of the alerts in windows from `first` to `last` that block a gate whatever its query counts."""
         names = {
-            alert.name
-            for alert in self.alerts()
-            if alert.name == RETRY_EXHAUSTED and first <= alert.window_start <= last
+            alert.name for alert in self.alerts if alert.name == RETRY_EXHAUSTED and first <= alert.window_start <= last
         }
         return tuple(sorted(names))
 
@@ -64,8 +59,7 @@ class History:
         """Releases seen in the gate's lookback up to `newest` and one window before, whatever else was loaded."""
         length = self.governed.policy.window
         first = newest.end - gate_lookback(self.governed, self.lens.phase) - length
-        seen = self.telemetry.releases(self.lens.events_of)
-        return tuple(row for row in seen if first <= row.window_start <= newest.start)
+        return tuple(row for row in self.releases_seen if first <= row.window_start <= newest.start)
 
 
 def gate_lookback(governed: Governed, phase: str) -> timedelta:
@@ -87,13 +81,23 @@ def load_history(
     """Judge every window that starts in `[first, last]`; only what the cache does not know is read."""
     policy, rules = governed.policy, governed.rules
     _check_names(folder, policy.window)
-    lookback = max(task.lookback for task in governed.tasks)
-    reach = first - lookback - policy.window
+    reach = first - governed.lookback - policy.window
     telemetry = load_telemetry(folder, cache, rules, reach, last, lens.as_of, run, verify_logs)
     windows = list(windows_between(first, last + policy.window, policy.window))
     measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, run)
     judged = {window.start: _judge(governed, lens, telemetry, measured, window) for window in windows}
-    return History(governed, lens, telemetry, judged)
+    return History(
+        governed,
+        lens,
+        telemetry,
+        judged,
+        alerts=tuple(
+            GateAlert(alert.at, alert.window_start, alert.name, alert.severity)
+            for alert in telemetry.alerts()
+            if alert.phase == lens.events_of
+        ),
+        releases_seen=telemetry.releases(lens.events_of),
+    )
 
 
 def _check_names(folder: LogFolder, window: timedelta) -> None:
@@ -145,9 +149,17 @@ def with_recorded(judged: JudgedWindow, phase: str, violations: frozenset[Record
     return replace(judged, judgements=judgements, outcome=Status.VIOLATION)
 
 
-def last_break(history: History, judged: Sequence[JudgedWindow]) -> Judgement | None:
-    """The worst judgement of the newest window (of `judged`, oldest first) that does not meet every SLO."""
-    for item in reversed(judged):
+def last_break(
+    history: History, since: datetime, newest: Window, violations: frozenset[RecordedViolation]
+) -> Judgement | None:
+    """The worst judgement of the newest window from `since` to `newest` that does not meet every SLO.
+
+    `violations` are those that the ledger holds.
+    """
+    start = newest.start
+    while start >= since and start in history.judged:
+        item = with_recorded(history.judged[start], history.lens.phase, violations)
+        start -= history.governed.policy.window
         broken = [row for row in _counted(history, item) if not row.status.is_met]
         if broken:
             return max(broken, key=lambda row: row.status.severity)
@@ -174,7 +186,7 @@ def open_gate(history: History, judged: Sequence[JudgedWindow], records: Sequenc
         for item in judged
     ]
     steps = -(-gate_lookback(history.governed, phase) // policy.window) + 1
-    alerts = [*history.alerts(), *_incident_alerts(records, policy.window)]
+    alerts = [*history.alerts, *_incident_alerts(records, policy.window)]
     ledger = [
         GateLedgerRow(row.seq, row.at, row.kind, row.phase, row.window_start, row.id, row.data) for row in records
     ]

@@ -13,7 +13,7 @@ def provenance_of(history: History) -> Provenance:
     """What the decision was made from; the logs are those of every judged window and of its lookback."""
     governed = history.governed
     length = governed.policy.window
-    before = max(task.lookback for task in governed.tasks) // length
+    before = governed.lookback // length
     first = min(history.judged)
     return Provenance(
         governed_digest=governed.governed_digest,

@@ -42,8 +42,6 @@ class Telemetry:
 
     window: timedelta
     as_of: datetime
-    first_batch: datetime | None
-    newest_batch: datetime | None
     batches: Mapping[datetime, KnownBatch]
     unreadable: Mapping[datetime, str]
     touching: Mapping[datetime, tuple[KnownBatch, ...]]
@@ -131,7 +129,6 @@ def load_telemetry(
     """
     reach = rules.window * (-(-rules.lateness // rules.window))
     latest = min(last + rules.max_late, as_of - rules.window)
-    there = [batch for batch in folder.batches if batch.start + rules.window <= as_of]
     files = folder.between(first - reach, latest)
     known, unreadable = _know(files, folder, cache, rules, run, verify)
     touching: dict[datetime, list[KnownBatch]] = {}
@@ -141,8 +138,6 @@ def load_telemetry(
     return Telemetry(
         window=rules.window,
         as_of=as_of,
-        first_batch=there[0].start if there else None,
-        newest_batch=there[-1].start if there else None,
         batches={batch.file.start: batch for batch in known.values()},
         unreadable=unreadable,
         touching={start: tuple(batches) for start, batches in touching.items()},
