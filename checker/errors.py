@@ -73,5 +73,13 @@ class QueryFailed(PhasegateError):
         super().__init__(message)
 
 
-class QueryTimedOut(QueryFailed):
-    """A governed query was stopped at its deadline; smaller portions would be stopped as well, one after the other."""
+class QueryStopped(QueryFailed):
+    """A governed query ended without an answer; smaller portions would as well, one after the other."""
+
+
+class QueryTimedOut(QueryStopped):
+    """A governed query was stopped at its deadline."""
+
+
+class QueryDied(QueryStopped):
+    """The process that ran a governed query died of it, or no longer answers as it should."""

@@ -18,6 +18,7 @@ import pytest
 from checker.analyzer.cache import Cache, open_cache
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.spans import Span, SpanResult, measure_span
+from checker.child.limits import Limits
 from tests.telemetry import ROOT, Ran, check, failure, save, seal, values, write_batch
 
 AS_OF = "12:05"
@@ -125,9 +126,9 @@ def test_late_events_measure_an_older_window_again_and_no_other(
 ) -> None:
     measured: list[str] = []
 
-    def spy(span: Span, rules: IngestRules) -> SpanResult:
+    def spy(span: Span, rules: IngestRules, limits: Limits) -> SpanResult:
         measured.extend(f"{window.start:%H:%M}" for window in span.windows)
-        return measure_span(span, rules)
+        return measure_span(span, rules, limits)
 
     monkeypatch.setattr("checker.analyzer.measure.measure_span", spy)
     write_batch(logs, "12:00", [save("11:31", "late", 1900), failure("12:01", "f"), seal("12:02", "12:00", 1000)])

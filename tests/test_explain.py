@@ -15,8 +15,9 @@ from checker.analyzer.batches import BatchFile
 from checker.analyzer.explain import rows_sql
 from checker.analyzer.governed import Governed, load_governed
 from checker.analyzer.ingest import ingest
+from checker.analyzer.parser import parser
 from checker.analyzer.quarantine import EXCERPT_LENGTH, account, excerpt, quarantined_lines
-from checker.analyzer.sandbox import loader, parser
+from checker.analyzer.sandbox import loader
 from checker.errors import CannotDecide
 from checker.windows import parse_iso, window_at
 from tests.commands import ROOT, SAMPLE, SAMPLE_AS_OF, event, phasegate, saved, write_batch

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from checker.analyzer.parser import parser
 from checker.analyzer.queries import read_query
-from checker.analyzer.sandbox import parser
 from checker.errors import GovernedFilesInvalid
 from tests.telemetry import ROOT, autosave_schema, check, make_project, save, seal, slo_query, values, write_batch
 

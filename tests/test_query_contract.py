@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from checker.analyzer import explain, functions, gate, header, sandbox
+from checker.analyzer import explain, functions, gate, header
 from checker.analyzer.event_schema import column_type
 from checker.analyzer.queries import PARAMETERS, RELATIONS
+from checker.policy.model import Limits
 
 PAGE = (Path(__file__).parent.parent / "docs" / "query-contract.md").read_text(encoding="utf-8")
 
@@ -87,7 +88,7 @@ def test_the_functions(title: str, names: frozenset[str]) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        f"ends\nwithin {sandbox.QUERY_DEADLINE_S:g} s",
+        f"ends\nwithin {Limits().query_deadline.total_seconds():g} s",
         f"behind a value, {explain.WORST_ROWS} at most",
         f"counts, {explain.COUNTED_GROUPS} at most",
     ],

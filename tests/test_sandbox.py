@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from checker.analyzer.sandbox import LockedEngine, Rows, loader
-from checker.errors import QueryFailed
+from checker.analyzer import sandbox
+from checker.analyzer.sandbox import LockedEngine, loader
+from checker.child.handle import Child
+from checker.child.limits import Budget, Limits
+from checker.errors import CannotDecide, QueryFailed
 from tests.telemetry import check, make_project, replay, save, seal, slo_query, values, write_batch
 
 ENDLESS = "with recursive n as (select 1 as i union all select i % 7 + 1 from n) select count(*) from n"
@@ -74,19 +76,40 @@ def test_memory_is_limited(engine: LockedEngine) -> None:
         engine.run("select count(distinct range::varchar) from range(100000000)", {})
 
 
-def test_endless_query_is_stopped_and_the_next_runs(engine: LockedEngine) -> None:
-    with pytest.raises(QueryFailed, match=r"stopped after 0\.2 s"):
-        engine.run(ENDLESS, {}, deadline_s=0.2)
-    assert list(engine.run("select x from rows", {}).rows) == [(7,)]
+SET_BY_THE_LOCK = sorted({*sandbox._LOCKED} - {"allow_unsigned_extensions", "python_scan_all_frames"})  # off anyway
+
+
+@pytest.mark.parametrize("setting", SET_BY_THE_LOCK)
+def test_a_setting_that_does_not_read_back_is_no_lock(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {name: value for name, value in sandbox._LOCKED.items() if name != setting}
+    monkeypatch.setattr(sandbox, "_LOCKED", others)
+    with loader() as connection, pytest.raises(CannotDecide, match=f"cannot be locked: {setting} is '"):
+        LockedEngine(connection)
+
+
+def test_an_engine_that_still_reads_files_is_not_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "lock_settings", lambda _: None)
+    monkeypatch.setattr(sandbox, "_READ_BACK", {})
+    with loader() as connection, pytest.raises(CannotDecide, match="it still reads files"):
+        LockedEngine(connection)
+
+
+def hasty(monkeypatch: pytest.MonkeyPatch, query_deadline_s: float, budget_s: float = 600) -> None:
+    """Let queries take so long, and no longer; and let nothing be remembered as tried."""
+    limits = Limits(query_deadline_s, budget=Budget(budget_s))
+    monkeypatch.setattr("checker.analyzer.governed.limits_of", lambda _: limits)
+    monkeypatch.setattr("checker.pipeline._PROVED", set())
+
+
+def endless_project(folder: Path, order: str = "") -> Path:
+    select = f"select window_start, ({ENDLESS}) as value, 1 as samples from windows{order}"
+    return make_project(folder / "project", {"endless": slo_query("endless", select, "windows(window_start)")})
 
 
 def test_slow_slo_is_an_error_and_the_others_are_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    select = f"select window_start, ({ENDLESS}) as value, 1 as samples from windows"
-    query = slo_query("endless", select, "windows(window_start)")
-    policy = make_project(tmp_path / "project", {"endless": query})
+    hasty(monkeypatch, 0.4)
     write_batch(tmp_path / "logs", "11:45", [save("11:50", "r"), seal("12:00:30", "11:45", 30_000)])
-    monkeypatch.setattr(LockedEngine, "run", partialmethod(LockedEngine.run, deadline_s=0.4))
-    ran = check(tmp_path / "logs", "12:05", policy=policy)
+    ran = check(tmp_path / "logs", "12:05", policy=endless_project(tmp_path))
     found = values(ran.document)
     assert found["endless"] == (None, 0, "error")
     assert found["save_latency_p95"] == (0.1, 1, "ok")
@@ -100,27 +123,35 @@ def test_slow_slo_is_an_error_and_the_others_are_judged(tmp_path: Path, monkeypa
 def test_query_without_an_end_costs_one_deadline_whatever_the_windows(
     order: str, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select = f"select window_start, ({ENDLESS}) as value, 1 as samples from windows{order}"
-    policy = make_project(tmp_path / "project", {"endless": slo_query("endless", select, "windows(window_start)")})
     (tmp_path / "logs").mkdir()
-    ran: list[str] = []
-    run = LockedEngine.run
+    asked: list[str] = []
+    ask = Child.ask
 
-    def counted(self: LockedEngine, sql: str, *more: Any) -> Rows:
-        ran.append(sql)
-        return run(self, sql, *more)
+    def counted(self: Child, request: Any) -> Any:
+        asked.append(str(request))
+        return ask(self, request)
 
-    monkeypatch.setattr("checker.analyzer.sandbox.QUERY_DEADLINE_S", 0.2)
-    monkeypatch.setattr("checker.pipeline._PROVED", set())
-    monkeypatch.setattr(LockedEngine, "run", counted)
+    hasty(monkeypatch, 0.2)
+    monkeypatch.setattr(Child, "ask", counted)
     starts = [f"{10 + number // 4}:{number % 4 * 15:02}" for number in range(count)]
     for start in starts:
         write_batch(tmp_path / "logs", start, [save(f"{start}:01", start)])
+    policy = endless_project(tmp_path, order)
     rows = replay(tmp_path / "logs", "10:00", f"{starts[-1]}:01", "13:05", policy=policy)
     found = {start: values(row)["endless"] for start, row in rows.items()}
     assert found == dict.fromkeys(starts, (None, 0, "error"))
-    # once over made-up events, to see what it reads, and once over the logs
-    assert sum(ENDLESS in sql for sql in ran) == 2
+    # parsed once, tried once over made-up events, to see what it reads, and run once over the logs
+    assert sum(ENDLESS in request for request in asked) == 3
+
+
+def test_queries_of_a_command_have_a_budget_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasty(monkeypatch, 5, budget_s=0.5)
+    write_batch(tmp_path / "logs", "11:45", [save("11:50", "r"), seal("12:00:30", "11:45", 30_000)])
+    ran = check(tmp_path / "logs", "12:05", policy=endless_project(tmp_path))
+    reasons = {row["slo"]: row["reason"] for row in ran.document["slos"]}
+    assert reasons["endless"] == "not run: the queries of this command used up their 0.5 s"
+    assert ran.document["outcome"] == "error"
+    assert ran.code == 3
 
 
 def test_query_that_cannot_be_tried_is_measured_a_window_at_a_time(

@@ -5,25 +5,20 @@ The header of an SLO query names them: `-- worst: saves by duration_ms desc`, `-
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.analyzer.fast_path import quote, timestamp
 from checker.analyzer.history import History
 from checker.analyzer.measure import span_of
+from checker.analyzer.parser import NotOneSelect, Parser, parser
 from checker.analyzer.queries import Query
 from checker.analyzer.results import json_value
-from checker.analyzer.sandbox import parser
 from checker.analyzer.spans import OpenSpan, SloTask, open_span
-from checker.analyzer.syntax import NotOneSelect, parse_select
 from checker.errors import QueryFailed
 from checker.model import Window
-
-if TYPE_CHECKING:
-    import duckdb
 
 WORST_ROWS = 10
 COUNTED_GROUPS = 20
@@ -54,8 +49,8 @@ def rows_behind(history: History, window: Window) -> dict[str, tuple[RowsBehind,
     """
     tasks, rules = with_whole_rows(history.governed.tasks), history.governed.rules
     span = span_of(history.telemetry, tasks, history.lens.events_of, (window,), rules)
-    with open_span(span, rules) as opened, parser() as connection:
-        return {task.slo: tuple(task_rows(connection, opened, task, window)) for task in tasks}
+    with open_span(span, rules, history.governed.limits) as opened, parser() as reader:
+        return {task.slo: tuple(task_rows(reader, opened, task, window)) for task in tasks}
 
 
 def with_whole_rows(tasks: Iterable[SloTask]) -> tuple[SloTask, ...]:
@@ -63,17 +58,15 @@ def with_whole_rows(tasks: Iterable[SloTask]) -> tuple[SloTask, ...]:
     return tuple(replace(task, query=replace(task.query, columns=None)) for task in tasks)
 
 
-def task_rows(
-    connection: duckdb.DuckDBPyConnection, opened: OpenSpan, task: SloTask, window: Window
-) -> Iterator[RowsBehind]:
-    """The rows behind one task's value in `window`, a kind at a time; `connection` is a parser."""
+def task_rows(reader: Parser, opened: OpenSpan, task: SloTask, window: Window) -> Iterator[RowsBehind]:
+    """The rows behind one task's value in `window`, a kind at a time."""
     for kind in KINDS:
         asked = task.query.header.rows(kind)
         if asked is None:
             continue
         cte, by = asked[0], ", ".join(asked[1])
         try:
-            sql = rows_sql(connection, task.query, kind, window, task.lookback)
+            sql = rows_sql(reader, task.query, kind, window, task.lookback)
             result = opened.run(task, (window,), sql)
         except (QueryFailed, NotOneSelect) as fault:
             yield RowsBehind(kind, cte, by, error=str(fault))
@@ -91,9 +84,7 @@ def _without_empty(
     return tuple(names[number] for number in kept), tuple(tuple(row[number] for number in kept) for row in rows)
 
 
-def rows_sql(
-    connection: duckdb.DuckDBPyConnection, query: Query, kind: str, window: Window, lookback: timedelta
-) -> str:
+def rows_sql(reader: Parser, query: Query, kind: str, window: Window, lookback: timedelta) -> str:
     """The query with its final SELECT replaced: rows of a CTE in `window` and its lookback, the total behind them.
 
     Raises NotOneSelect where the header asks for what is no SELECT.
@@ -110,20 +101,18 @@ def rows_sql(
             f"select {by}, count(*) as rows, count(*) over () from {cte} where {within}"
             f" group by {by} order by rows desc, {by} limit {COUNTED_GROUPS}"
         )
-    return _with_ctes_of(connection, query, final)
+    return _with_ctes_of(reader, query, final)
 
 
-def _with_ctes_of(connection: duckdb.DuckDBPyConnection, query: Query, final: str) -> str:
-    tree = parse_select(connection, final)
-    whole = parse_select(connection, query.sql)
+def _with_ctes_of(reader: Parser, query: Query, final: str) -> str:
+    tree = reader.select(final)
+    whole = reader.select(query.sql)
     ctes = whole["statements"][0]["node"]["cte_map"]
-    star = parse_select(connection, "select * from events")["statements"][0]["node"]["select_list"][0]
+    star = reader.select("select * from events")["statements"][0]["node"]["select_list"][0]
     for entry in ctes["map"]:
         _widen(entry["value"]["query_node"], star)
     tree["statements"][0]["node"]["cte_map"] = ctes
-    row = connection.execute("select json_deserialize_sql($1::json)", [json.dumps(tree)]).fetchone()
-    assert row is not None, "a function of one value gives one row"
-    return str(row[0])
+    return reader.text(tree)
 
 
 def _widen(node: dict[str, Any], star: Any) -> None:

@@ -1,4 +1,4 @@
-"""Gate queries over judgements, windows, alerts and the ledger, in a locked engine."""
+"""Gate queries over judgements, windows, alerts and the ledger, in a locked child."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.fast_path import timestamp
 from checker.analyzer.queries import Query
-from checker.analyzer.sandbox import LockedEngine, Rows, loader
+from checker.analyzer.sandbox import LockedEngine, Rows, loader, rows_of, sent_rows
+from checker.child.handle import Child
+from checker.child.limits import Limits
+from checker.child.serve import Opened
 from checker.errors import QueryFailed
 from checker.model import Criterion, GateResult, Judgement, Window
 from checker.policy.model import Gate
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 INCIDENT_ALERT = "incident"
+_MEMORY_MB = 128
 COLUMNS = ("criterion", "observed", "required", "passed", "since", "reason")
 _RELATIONS = {
     "judgements": "window_start timestamp, slo varchar, value double, samples bigint, threshold double, status varchar",
@@ -65,10 +70,10 @@ class GateLedgerRow:
 
 
 class GateRunner:
-    """One gate, asked at any moment of the history that was loaded."""
+    """One gate, asked at any moment of the history that was loaded in a locked child."""
 
-    def __init__(self, engine: LockedEngine, gate: Gate, query: Query, phase: str) -> None:
-        self._engine, self._gate, self._query, self._phase = engine, gate, query, phase
+    def __init__(self, child: Child, gate: Gate, query: Query, phase: str) -> None:
+        self._child, self._gate, self._query, self._phase = child, gate, query, phase
 
     def ask(self, first: datetime, since: datetime, until: datetime, at: datetime) -> GateResult:
         """The gate as it stood at `at`: it sees windows in `[first, until)` and records not later than `at`."""
@@ -80,23 +85,12 @@ class GateRunner:
 
     def rows(self, first: datetime, since: datetime, until: datetime, at: datetime) -> Rows:
         """What the query itself returns, seeing the same. Raises QueryFailed."""
-        in_span = f"window_start >= {timestamp(first)} and window_start < {timestamp(until)}"
-        for name in ("judgements", "windows"):
-            self._engine.prepare(f"create or replace view {name} as select * from history.{name} where {in_span}")
-        # an incident is an alert from the moment it is opened, not once its window is closed
-        opened = f"name = '{INCIDENT_ALERT}' and window_start >= {timestamp(until)} and ts <= {timestamp(at)}"
-        self._engine.prepare(
-            f"create or replace view alerts as select * from history.alerts where {in_span} or {opened}"
-        )
-        self._engine.prepare(
-            f'create or replace view ledger as select * from history.ledger where "at" <= {timestamp(at)}'
-        )
         parameters = dict(self._gate.parameters) | {
             "phase": self._phase,
             "since": since.replace(tzinfo=None),
             "until": until.replace(tzinfo=None),
         }
-        return self._engine.run(self._query.sql, parameters)
+        return rows_of(self._child.ask((first, until, at, self._query.sql, parameters)))
 
 
 @contextmanager
@@ -107,46 +101,72 @@ def gate_runner(
     windows: Sequence[GateWindow],
     alerts: Sequence[GateAlert],
     ledger: Sequence[GateLedgerRow],
+    limits: Limits,
 ) -> Iterator[GateRunner]:
     """A runner over this history. Windows must be every window of the span, oldest first."""
-    with loader("128MB") as connection:
+    columns = {name: list(zip(*rows, strict=True)) for name, rows in _history(windows, alerts, ledger).items()}
+    with Child(partial(_service, columns), limits) as child:
+        yield GateRunner(child, gate, query, phase)
+
+
+def _history(
+    windows: Sequence[GateWindow], alerts: Sequence[GateAlert], ledger: Sequence[GateLedgerRow]
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each relation."""
+    return {
+        "judgements": [
+            (_naive(row.window.start), row.slo, row.value, row.samples, row.threshold.limit, row.status.value)
+            for item in windows
+            for row in item.judgements
+        ],
+        "windows": [
+            (_naive(item.window.start), _naive(item.window.end), item.has_batch, item.events) for item in windows
+        ],
+        "alerts": [(_naive(row.at), _naive(row.window_start), row.name, row.severity) for row in alerts],
+        "ledger": [
+            (row.seq, _naive(row.at), row.kind, row.phase, _naive(row.window_start), row.id, json.dumps(dict(row.data)))
+            for row in ledger
+        ],
+    }
+
+
+@contextmanager
+def _service(columns: Mapping[str, Sequence[Sequence[Any]]]) -> Iterator[Opened]:
+    """In the child: `(first, until, at, sql, parameters)` gives the rows of the query at that moment."""
+    with loader(_MEMORY_MB) as connection:
         connection.execute("create schema history")
-        rows: dict[str, list[tuple[Any, ...]]] = {
-            "judgements": [
-                (_naive(row.window.start), row.slo, row.value, row.samples, row.threshold.limit, row.status.value)
-                for item in windows
-                for row in item.judgements
-            ],
-            "windows": [
-                (_naive(item.window.start), _naive(item.window.end), item.has_batch, item.events) for item in windows
-            ],
-            "alerts": [(_naive(row.at), _naive(row.window_start), row.name, row.severity) for row in alerts],
-            "ledger": [
-                (
-                    row.seq,
-                    _naive(row.at),
-                    row.kind,
-                    row.phase,
-                    _naive(row.window_start),
-                    row.id,
-                    json.dumps(dict(row.data)),
-                )
-                for row in ledger
-            ],
-        }
         for name, types in _RELATIONS.items():
-            _fill(connection, name, types, rows[name])
-        yield GateRunner(LockedEngine(connection), gate, query, phase)
+            _fill(connection, name, types, columns[name])
+        engine = LockedEngine(connection)
+
+        def answer(request: tuple[datetime, datetime, datetime, str, Mapping[str, Any]]) -> Any:
+            first, until, at, sql, parameters = request
+            _show_history(engine, first, until, at)
+            return sent_rows(engine.run(sql, parameters))
+
+        yield None, answer
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, name: str, types: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _show_history(engine: LockedEngine, first: datetime, until: datetime, at: datetime) -> None:
+    """Let the relations of a gate show windows in `[first, until)` and what was recorded not later than `at`."""
+    in_span = f"window_start >= {timestamp(first)} and window_start < {timestamp(until)}"
+    # an incident is an alert from the moment it is opened, not once its window is closed
+    opened = f"name = '{INCIDENT_ALERT}' and window_start >= {timestamp(until)} and ts <= {timestamp(at)}"
+    for name, shown in (
+        ("judgements", in_span),
+        ("windows", in_span),
+        ("alerts", f"{in_span} or {opened}"),
+        ("ledger", f'"at" <= {timestamp(at)}'),
+    ):
+        engine.prepare(f"create or replace view {name} as select * from history.{name} where {shown}")
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, name: str, types: str, columns: Sequence[Sequence[Any]]) -> None:
     connection.execute(f"create table history.{name} ({types})")
-    if rows:
+    if columns:
         kinds = [column.split()[1] for column in types.split(", ")]
         values = ", ".join(f"unnest(${number}::{kind}[])" for number, kind in enumerate(kinds, 1))
-        connection.execute(
-            f"insert into history.{name} select {values}", [list(column) for column in zip(*rows, strict=True)]
-        )
+        connection.execute(f"insert into history.{name} select {values}", [list(column) for column in columns])
 
 
 def _naive(instant: datetime | None) -> datetime | None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from checker.analyzer import event_schema
 from checker.analyzer.event_schema import EventSchema
+from checker.analyzer.parser import parser
 from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
-from checker.analyzer.sandbox import engine_version, parser
+from checker.analyzer.sandbox import engine_version
 from checker.analyzer.spans import SloTask
+from checker.child.limits import Budget, Limits
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.policy.load import load_policy
 from checker.policy.model import Policy
@@ -24,7 +26,7 @@ from checker.schemas import load_schema, schema_faults
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """Sound governed files. `queries` are by their path below `queries/`."""
+    """Sound governed files. `queries` are by their path below `queries/`; `limits` hold for this command's queries."""
 
     policy: Policy
     queries: Mapping[str, Query]
@@ -32,6 +34,7 @@ class Governed:
     governed_digest: str
     judging_digest: str
     engine: str
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def tasks(self) -> tuple[SloTask, ...]:
@@ -91,7 +94,14 @@ def load_governed(path: Path) -> Governed:
     if parts.problems or policy is None or schema is None or rules is None:
         raise GovernedFilesInvalid(parts.problems)
     digests = governed_digest(policy), judging_digest(policy, queries, schema)
-    return Governed(policy, queries, rules, *digests, engine_version())
+    return Governed(policy, queries, rules, *digests, engine_version(), limits_of(policy))
+
+
+def limits_of(policy: Policy) -> Limits:
+    """What the policy lets queries take, with a new budget. Its wishes were capped when it was read."""
+    asked = policy.limits
+    budget = Budget(asked.measuring_deadline.total_seconds())
+    return Limits(asked.query_deadline.total_seconds(), asked.query_memory_mb, budget)
 
 
 def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Problem]]:
@@ -113,7 +123,7 @@ def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> t
     queries: dict[str, Query] = {}
     problems: list[Problem] = []
     columns = frozenset(schema.columns) if schema else None
-    with parser() as connection:
+    with parser() as reader:
         for name, parameters in _uses(policy, root):
             try:
                 sql = (root / "queries" / name).read_text("utf-8")
@@ -121,7 +131,7 @@ def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> t
                 if policy is not None:
                     problems.append(Problem(f"queries/{name}", 0, 0, f"cannot be read: {type(fault).__name__}"))
                 continue
-            query, found = read_query(connection, name, sql, parameters, columns)
+            query, found = read_query(reader, name, sql, parameters, columns)
             problems += found
             if query is not None:
                 queries[name] = query

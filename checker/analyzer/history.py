@@ -16,7 +16,6 @@ from checker.analyzer.governed import Governed
 from checker.analyzer.judge import JudgedWindow, judge_window
 from checker.analyzer.measure import Measured, measure
 from checker.analyzer.telemetry import Mapper, Telemetry, load_telemetry
-from checker.errors import UsageError
 from checker.ledger.records import Record
 from checker.ledger.values import RecordedViolation
 from checker.model import GateResult, Judgement, OnViolation, Status, Window
@@ -80,11 +79,10 @@ def load_history(
 ) -> History:
     """Judge every window that starts in `[first, last]`; only what the cache does not know is read."""
     policy, rules = governed.policy, governed.rules
-    _check_names(folder, policy.window)
     reach = first - governed.lookback - policy.window
     telemetry = load_telemetry(folder, cache, rules, reach, last, lens.as_of, run, verify_logs)
     windows = list(windows_between(first, last + policy.window, policy.window))
-    measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, run)
+    measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, governed.limits, run)
     judged = {window.start: _judge(governed, lens, telemetry, measured, window) for window in windows}
     return History(
         governed,
@@ -98,14 +96,6 @@ def load_history(
         ),
         releases_seen=telemetry.releases(lens.events_of),
     )
-
-
-def _check_names(folder: LogFolder, window: timedelta) -> None:
-    crooked = [batch.path.name for batch in folder.batches if batch.start.timestamp() % window.total_seconds()]
-    if crooked:
-        raise UsageError(
-            f"{', '.join(crooked[:5])}: a batch is named by the start of its window, a multiple of {window}; rename it"
-        )
 
 
 def _judge(governed: Governed, lens: Lens, telemetry: Telemetry, measured: Measured, window: Window) -> JudgedWindow:
@@ -131,7 +121,7 @@ def _unreadable(governed: Governed, telemetry: Telemetry, start: datetime) -> di
         task.slo: reason
         for task in governed.tasks
         for batch_start, reason in telemetry.unreadable.items()
-        if start - task.lookback <= batch_start <= start
+        if start - task.lookback <= floor_to_window(batch_start, telemetry.window) <= start
     }
 
 
@@ -193,7 +183,13 @@ def open_gate(history: History, judged: Sequence[JudgedWindow], records: Sequenc
     future = list(_met_windows(windows[-1], steps))
     query = history.governed.gate_query(phase)
     with gate_runner(
-        policy.gate_of(phase), query, history.lens.events_of, [*windows, *future], alerts, ledger
+        policy.gate_of(phase),
+        query,
+        history.lens.events_of,
+        [*windows, *future],
+        alerts,
+        ledger,
+        history.governed.limits,
     ) as runner:
         yield runner
 

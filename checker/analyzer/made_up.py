@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.event_schema import EventSchema
@@ -50,17 +51,15 @@ def event_filler(
     Numbers are whole, so that sums are the same in any order.
     """
 
-    def fill(connection: duckdb.DuckDBPyConnection) -> None:
-        described = connection.execute("select * from loaded limit 0").description or []
-        kinds = {item[0]: str(item[1]) for item in described}
-        rows = list(_events(schema, queries, windows, phase))
-        values = ", ".join(
-            f"unnest(${n}::{kind}[]) as {quote(name)}" for n, (name, kind) in enumerate(kinds.items(), 1)
-        )
-        columns = [[row.get(name) for row in rows] for name in kinds]
-        connection.execute(f"insert into loaded by name select {values}", columns)
+    return partial(_fill, list(_events(schema, queries, windows, phase)))
 
-    return fill
+
+def _fill(rows: Sequence[Mapping[str, Any]], connection: duckdb.DuckDBPyConnection) -> None:
+    described = connection.execute("select * from loaded limit 0").description or []
+    kinds = {item[0]: str(item[1]) for item in described}
+    values = ", ".join(f"unnest(${n}::{kind}[]) as {quote(name)}" for n, (name, kind) in enumerate(kinds.items(), 1))
+    columns = [[row.get(name) for row in rows] for name in kinds]
+    connection.execute(f"insert into loaded by name select {values}", columns)
 
 
 def _events(

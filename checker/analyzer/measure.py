@@ -13,6 +13,7 @@ from checker.analyzer.cache import Cache
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.spans import SloTask, Span, SpanResult, WindowCounts, measure_span
 from checker.analyzer.telemetry import Mapper, Telemetry
+from checker.child.limits import Limits
 from checker.model import Measurement, Window
 from checker.windows import iso
 
@@ -35,6 +36,7 @@ def measure(
     windows: Sequence[Window],
     rules: IngestRules,
     cache: Cache,
+    limits: Limits,
     run: Mapper,
 ) -> Measured:
     """Measure every task in every window (oldest first) for the events of `phase`.
@@ -55,7 +57,7 @@ def measure(
         if window.start not in counts or any((task.slo, window.start) not in measurements for task in tasks)
     ]
     spans = list(_spans(telemetry, tasks, phase, missing, rules, measurements))
-    for result in run(partial(measure_span, rules=rules), spans):
+    for result in run(partial(measure_span, rules=rules, limits=limits), spans):
         _keep(result, keys, count_keys, cache)
         measurements.update(result.measurements)
         counts.update(result.counts)

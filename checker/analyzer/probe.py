@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from checker.analyzer import made_up
 from checker.analyzer.explain import KINDS, task_rows, with_whole_rows
-from checker.analyzer.gate import COLUMNS, gate_runner
+from checker.analyzer.gate import COLUMNS, GateAlert, GateLedgerRow, GateWindow, gate_runner
 from checker.analyzer.header import did_you_mean
+from checker.analyzer.parser import Parser, parser
 from checker.analyzer.queries import Query
 from checker.analyzer.results import FIRST_COLUMNS, measurements
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.sandbox import Rows, parser
+from checker.analyzer.sandbox import Rows
 from checker.analyzer.spans import OpenSpan, SloTask, Span, open_span
-from checker.analyzer.syntax import mentions, parse_select
+from checker.analyzer.syntax import mentions
+from checker.child.limits import Limits
 from checker.errors import Problem, QueryFailed
 from checker.model import Measurement, Status, Window
 from checker.policy.model import Gate, Policy
 from checker.windows import iso, windows_between
-
-if TYPE_CHECKING:
-    import duckdb
 
 SPAN_WINDOWS = 16
 _SLO_TYPES = dict(zip(FIRST_COLUMNS, ("TIMESTAMP", "DOUBLE", "BIGINT"), strict=True))
@@ -31,22 +29,22 @@ _GATE_TYPES = dict(zip(COLUMNS, ("VARCHAR", "DOUBLE", "DOUBLE", "BOOLEAN", "TIME
 _MIXED = (Status.OK, Status.OK, Status.WARN, Status.VIOLATION, Status.OK, Status.NO_DATA, Status.ERROR)
 
 
-def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Iterator[Problem]:
+def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str, limits: Limits) -> Iterator[Problem]:
     """What the tasks' queries break of their contract over no events, over made-up ones, and over these in halves."""
     if not tasks:
         return
-    with open_span(_span(tasks, rules, phase, empty=True), rules) as opened:
+    with open_span(_span(tasks, rules, phase, empty=True), rules, limits) as opened:
         for task in tasks:
             yield from _problems(opened, task, "over windows without events")
     tasks = with_whole_rows(tasks)
     span = _span(tasks, rules, phase, empty=False)
     queries = [task.query for task in tasks]
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
-    with open_span(span, rules, fill) as opened, parser() as connection:
+    with open_span(span, rules, limits, fill) as opened, parser() as reader:
         for task in tasks:
             found = list(_problems(opened, task, "over made-up events"))
             yield from found or _halves_problems(opened, task)
-            yield from _header_problems(connection, opened, task)
+            yield from _header_problems(reader, opened, task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Halves:
     untried: frozenset[str]
 
 
-def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Halves:
+def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str, limits: Limits) -> Halves:
     """Measure made-up windows in a span and in its halves, and compare.
 
     A query that fails over made-up events is let be: it fails, or not, over the real ones.
@@ -65,7 +63,7 @@ def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str) -> Halv
     span = _span(tasks, rules, phase, empty=False)
     queries = [task.query for task in tasks]
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
-    with open_span(span, rules, fill) as opened:
+    with open_span(span, rules, limits, fill) as opened:
         problems: list[Problem] = []
         untried: set[str] = set()
         for task in tasks:
@@ -177,39 +175,42 @@ def _measured(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> dic
     return dict(zip(windows, rows, strict=True))
 
 
-def _header_problems(connection: duckdb.DuckDBPyConnection, opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
+def _header_problems(reader: Parser, opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
     """`worst` and `counts` lines that name what is not there."""
     header, shown = task.query.header, f"queries/{task.query.path}"
-    ctes = mentions(parse_select(connection, task.query.sql)).ctes
+    ctes = mentions(reader.select(task.query.sql)).ctes
     asked = {kind: rows for kind in KINDS if (rows := header.rows(kind))}
     for kind, (cte, _) in asked.items():
         if cte not in ctes:
             told = f"header: {kind}: there is no CTE '{cte}'{did_you_mean(cte, ctes)}"
             yield Problem(shown, header.line(kind), 0, told)
-    for behind in task_rows(connection, opened, task, opened.span.windows[-1]):
+    for behind in task_rows(reader, opened, task, opened.span.windows[-1]):
         if behind.error is not None and behind.cte in ctes:
             yield Problem(shown, header.line(behind.kind), 0, f"header: {behind.kind}: {behind.error}")
 
 
-def gate_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Problem]:
+def gate_problems(policy: Policy, queries: Mapping[str, Query], limits: Limits) -> Iterator[Problem]:
     """What the gates' queries break of their contract over nothing, over a mixed history and over one all met."""
     for gate in policy.gates.values():
         phase = next((item.name for item in policy.phases if item.gate == gate.name), None)
         query = queries.get(gate.query)
         if query is not None and phase is not None:
-            yield from _gate_problems(policy, gate, query, phase)
+            yield from _gate_problems(policy, gate, query, phase, limits)
 
 
-def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str) -> Iterator[Problem]:
+def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str, limits: Limits) -> Iterator[Problem]:
     count = -(-query.lookback_length(policy.window, gate.parameters) // policy.window) + 2
-    histories: dict[str, Callable[[], Rows]] = {
-        "over no windows": lambda: _gate_rows(policy, gate, query, phase, 0, ()),
-        "over a made-up history": lambda: _gate_rows(policy, gate, query, phase, count, _MIXED),
-        "over windows that are all met": lambda: _gate_rows(policy, gate, query, phase, count, (Status.OK,)),
+    histories: dict[str, tuple[int, Sequence[Status]]] = {
+        "over no windows": (0, ()),
+        "over a made-up history": (count, _MIXED),
+        "over windows that are all met": (count, (Status.OK,)),
     }
-    for where, ask in histories.items():
+    for where, (windows, statuses) in histories.items():
+        history = _made_up_history(policy, phase, windows, statuses)
+        end = made_up.FIRST + policy.window * windows
         try:
-            result = ask()
+            with gate_runner(gate, query, phase, *history, limits) as runner:
+                result = runner.rows(made_up.FIRST, made_up.FIRST, end, end)
         except QueryFailed as fault:
             yield _failed(query, fault, where)
             continue
@@ -219,11 +220,11 @@ def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str) -> Iter
             yield Problem(f"queries/{query.path}", 0, 0, told)
 
 
-def _gate_rows(policy: Policy, gate: Gate, query: Query, phase: str, count: int, statuses: Sequence[Status]) -> Rows:
+def _made_up_history(
+    policy: Policy, phase: str, count: int, statuses: Sequence[Status]
+) -> tuple[list[GateWindow], list[GateAlert], list[GateLedgerRow]]:
     windows = made_up.gate_windows(policy, phase, count, statuses)
     is_mixed = len(statuses) > 1
     alerts = made_up.alerts(windows) if is_mixed else []
     records = made_up.records(windows, phase) if is_mixed else []
-    end = made_up.FIRST + policy.window * count
-    with gate_runner(gate, query, phase, windows, alerts, records) as runner:
-        return runner.rows(made_up.FIRST, made_up.FIRST, end, end)
+    return windows, alerts, records

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from checker.analyzer import functions
 from checker.analyzer.header import (
@@ -18,11 +18,9 @@ from checker.analyzer.header import (
     parse_lookback,
     read_header,
 )
-from checker.analyzer.syntax import Mentions, NotOneSelect, line_of, mentions, parse_select
+from checker.analyzer.parser import NotOneSelect, Parser
+from checker.analyzer.syntax import Mentions, line_of, mentions
 from checker.errors import Problem
-
-if TYPE_CHECKING:
-    import duckdb
 
 RELATIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "slo": {"events": (), "windows": ("window_start", "window_end", "has_batch", "events")},
@@ -75,7 +73,7 @@ class Query:
 
 
 def read_query(
-    parser: duckdb.DuckDBPyConnection,
+    parser: Parser,
     path: str,
     sql: str,
     gate_parameters: Mapping[str, Any] | None,
@@ -89,11 +87,12 @@ def read_query(
     shown, kind, header = f"queries/{path}", path.split("/", 1)[0], read_header(sql)
     problems = list(header_problems(shown, kind, header))
     try:
-        seen = mentions(parse_select(parser, sql))
+        seen = mentions(parser.select(sql))
     except NotOneSelect as fault:
         return None, [*problems, Problem(shown, fault.line, 0, str(fault))]
     problems += _relation_problems(shown, kind, sql, seen)
-    problems += _name_problems(shown, sql, seen)
+    problems += _function_problems(shown, sql, seen)
+    problems += _structure_problems(shown, sql, seen)
     problems += _parameter_problems(shown, kind, sql, seen, header, gate_parameters)
     problems += _reads_problems(shown, kind, sql, seen, header, event_columns)
     if problems:
@@ -120,7 +119,7 @@ def _relation_problems(shown: str, kind: str, sql: str, seen: Mentions) -> Itera
             yield Problem(shown, 1, 0, f"a CTE is called '{name}', which hides the relation of that name; rename it")
 
 
-def _name_problems(shown: str, sql: str, seen: Mentions) -> Iterator[Problem]:
+def _function_problems(shown: str, sql: str, seen: Mentions) -> Iterator[Problem]:
     for name, offset in seen.table_functions.items():
         if name not in functions.TABLE_FUNCTIONS:
             yield Problem(shown, line_of(sql, offset), 0, f"calls {name}(), which is not allowed: it reads no relation")
@@ -135,6 +134,9 @@ def _name_problems(shown: str, sql: str, seen: Mentions) -> Iterator[Problem]:
             )
     for name in seen.single_columns & functions.SQL_VALUE_NAMES:
         yield Problem(shown, line_of(sql, seen.columns[name]), 0, f"uses {name}, whose value is not fixed by the logs")
+
+
+def _structure_problems(shown: str, sql: str, seen: Mentions) -> Iterator[Problem]:
     for name, offset in seen.forbidden.items():
         yield Problem(shown, line_of(sql, offset), 0, f"uses {name}, which is not allowed")
 

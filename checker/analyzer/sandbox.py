@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from checker.errors import QueryFailed, QueryTimedOut
+from checker.errors import CannotDecide, QueryDied, QueryFailed
 
 if TYPE_CHECKING:
     import duckdb
 
-LOADER_MEMORY = "240MB"
-QUERY_DEADLINE_S = 30.0
-MAX_RESULT_ROWS = 1_000_000
+LOADER_MEMORY_MB = 240
+MAX_RESULT_ROWS = 10_000
 
 _SETTINGS = (
     "set global timezone = 'UTC'",  # for every session, a governed query's own too
@@ -25,13 +24,28 @@ _SETTINGS = (
     "set autoinstall_known_extensions = false",
     "set autoload_known_extensions = false",
 )
-_LOCKS = (
-    "set enable_external_access = false",
-    "set allow_community_extensions = false",
-    "set python_enable_replacements = false",
-    "set max_expression_depth = 250",
-    "set lock_configuration = true",
-)
+# The last three come with an extension, which cannot be loaded either.
+_FILE_SYSTEMS = ("LocalFileSystem", "PipeFileSystem", "HTTPFileSystem", "S3FileSystem", "HuggingFaceFileSystem")
+_LOCKED: dict[str, str] = {
+    "enable_external_access": "false",
+    "allow_community_extensions": "false",
+    "allow_unsigned_extensions": "false",
+    "python_enable_replacements": "false",
+    "python_scan_all_frames": "false",
+    "max_expression_depth": "250",
+    "lock_configuration": "true",  # last: nothing can be set after it
+}
+# As DuckDB tells them once it is locked; it keeps no setting that this version has renamed in silence.
+_READ_BACK = {
+    **_LOCKED,
+    "temp_directory": "",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allowed_directories": "[]",
+    "allowed_paths": "[]",
+    "threads": "1",
+    "TimeZone": "UTC",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +64,12 @@ def engine_version() -> str:
     return str(duckdb.__version__)
 
 
-@contextmanager
-def loader(memory: str = LOADER_MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
+@contextlib.contextmanager
+def loader(memory_mb: int = LOADER_MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection on one thread that may read and write files, for phasegate's own statements alone."""
     import duckdb
 
-    connection = duckdb.connect(config={"threads": 1, "memory_limit": memory})
+    connection = duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB"})
     try:
         for statement in _SETTINGS:
             connection.execute(statement)
@@ -65,46 +79,80 @@ def loader(memory: str = LOADER_MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 class LockedEngine:
-    """Governed SQL over relations that phasegate loaded: no file, no network, no settings, a deadline."""
+    """Governed SQL over relations that phasegate loaded: no file, no network, no settings. It lives in a locked child.
+
+    What it runs has no deadline here: whoever asks the child kills it.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Lock `connection` for good; whatever it must hold has been loaded before."""
+        """Lock `connection` for good; whatever it must hold has been loaded before.
+
+        Raises CannotDecide where a setting does not read back as it was set.
+        """
         self._connection = connection
-        for statement in _LOCKS:
-            connection.execute(statement)
+        lock_settings(connection)
+        check_settings(connection)
 
     def prepare(self, statement: str) -> None:
         """Run one of phasegate's own statements: a view or a variable that the next query sees."""
         self._connection.execute(statement)
 
-    def run(self, sql: str, parameters: Mapping[str, Any], deadline_s: float | None = None) -> Rows:
-        """Run one governed SELECT on a cursor of its own. Raises QueryFailed with DuckDB's own words.
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run one governed SELECT on a connection of its own. Raises QueryFailed with DuckDB's own words.
 
-        Parameters that the statement does not use are left out. Without `deadline_s` it may take `QUERY_DEADLINE_S`.
+        Parameters that the statement does not use are left out.
         """
         import duckdb
 
-        deadline_s = QUERY_DEADLINE_S if deadline_s is None else deadline_s
-        cursor = self._connection.cursor()
-        alarm = threading.Timer(deadline_s, cursor.interrupt)
-        alarm.daemon = True
-        alarm.start()
+        session = self._connection.cursor()
         try:
-            (statement,) = cursor.extract_statements(sql)
+            (statement,) = session.extract_statements(sql)
             used = {name: parameters[name] for name in statement.named_parameters if name in parameters}
-            cursor.execute(statement, used)
-            description = cursor.description or []
-            rows = cursor.fetchmany(MAX_RESULT_ROWS + 1)
-        except duckdb.InterruptException:
-            raise QueryTimedOut(f"stopped after {deadline_s:g} s; a query must end within that time") from None
+            session.execute(statement, used)
+            description = session.description or []
+            rows = session.fetchmany(MAX_RESULT_ROWS + 1)
         except (duckdb.Error, ValueError, RuntimeError) as fault:
             raise _told(fault) from None
         finally:
-            alarm.cancel()
-            cursor.close()
+            session.close()
         if len(rows) > MAX_RESULT_ROWS:
             raise QueryFailed(f"returns more than {MAX_RESULT_ROWS:,} rows")
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)
+
+
+def sent_rows(result: Rows) -> list[Any]:
+    """A result as it goes from a child to its command."""
+    return [result.names, result.types, list(result.rows)]
+
+
+def rows_of(sent: Any) -> Rows:
+    """The result that a child sent. Raises QueryDied where it is none."""
+    match sent:
+        case [[*names], [*types], [*rows]] if all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            return Rows(tuple(map(str, names)), tuple(map(str, types)), [tuple(row) for row in rows])
+    raise QueryDied("the query's process answered what is no table")
+
+
+def lock_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take every file system, extension and setting away from the connection's database, for good."""
+    connection.execute(f"set disabled_filesystems = '{','.join(_FILE_SYSTEMS)}'")
+    for name, value in _LOCKED.items():
+        connection.execute(f"set {name} = {value}")
+
+
+def check_settings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Read the settings back, and try to read a file. Raises CannotDecide where something is not as it was set."""
+    import duckdb
+
+    rows = connection.execute("select name, value from duckdb_settings()").fetchall()
+    found = {name: value for name, value in rows if name in _READ_BACK}
+    wrong = {name: found.get(name) for name, value in _READ_BACK.items() if (found.get(name) or "") != value}
+    if wrong:
+        told = ", ".join(f"{name} is {value!r}, not {_READ_BACK[name]!r}" for name, value in sorted(wrong.items()))
+        raise CannotDecide(f"DuckDB {engine_version()} cannot be locked: {told}")
+    with contextlib.suppress(duckdb.Error):
+        connection.execute(f"select * from read_text('{os.devnull}')")
+        raise CannotDecide(f"DuckDB {engine_version()} cannot be locked: it still reads files")
 
 
 def _told(fault: Exception) -> QueryFailed:
@@ -112,11 +160,3 @@ def _told(fault: Exception) -> QueryFailed:
     text = str(fault).strip() or repr(fault)
     position = re.search(r"^LINE (\d+):", text, re.MULTILINE)
     return QueryFailed(text.splitlines()[0], int(position[1]) if position else 0)
-
-
-@contextmanager
-def parser() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A locked connection without any relation, for DuckDB's own parser."""
-    with loader("64MB") as connection:
-        LockedEngine(connection)
-        yield connection

@@ -1,4 +1,4 @@
-"""A span of windows, measured: its events loaded once, then every SLO query over them, in a locked engine."""
+"""A span of windows, measured: its events loaded once, then every SLO query over them, in a locked child."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.cache import checksum_of, own_file
 from checker.analyzer.copies import drop_copies
@@ -15,10 +16,13 @@ from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
 from checker.analyzer.queries import Query
 from checker.analyzer.results import measurements
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.sandbox import LockedEngine, Rows, loader
+from checker.analyzer.sandbox import LockedEngine, Rows, loader, rows_of, sent_rows
 from checker.analyzer.telemetry import KnownBatch
 from checker.analyzer.typed import numbered_events
-from checker.errors import CannotDecide, QueryFailed, QueryTimedOut
+from checker.child.handle import Child
+from checker.child.limits import Limits
+from checker.child.serve import Opened
+from checker.errors import CannotDecide, QueryFailed, QueryStopped
 from checker.model import Measurement, Window
 from checker.windows import stamp
 
@@ -70,11 +74,10 @@ class SpanResult:
 
 @dataclass(frozen=True, slots=True)
 class OpenSpan:
-    """A span whose events are loaded, behind a locked engine. `events` and `copies` count by window start."""
+    """A span whose events are loaded in a locked child. `events` and `copies` count by window start."""
 
     span: Span
-    rules: IngestRules
-    engine: LockedEngine
+    child: Child
     events: Mapping[datetime, int]
     copies: Mapping[datetime, int]
 
@@ -83,6 +86,52 @@ class OpenSpan:
 
         Raises QueryFailed.
         """
+        return rows_of(self.child.ask((task, tuple(windows), sql or task.query.sql)))
+
+
+Fill = Callable[["duckdb.DuckDBPyConnection"], None]
+
+
+@contextmanager
+def open_span(span: Span, rules: IngestRules, limits: Limits, fill: Fill | None = None) -> Iterator[OpenSpan]:
+    """Load the span's events in a child and lock it; `fill` (picklable) may add made-up rows to `loaded` before that.
+
+    Raises CannotDecide where a batch can no longer be read.
+    """
+    with Child(partial(_service, span, rules, limits.query_memory_mb, fill), limits) as child:
+        events, copies = child.told
+        yield OpenSpan(span, child, _by_start(events), _by_start(copies))
+
+
+@contextmanager
+def _service(span: Span, rules: IngestRules, memory_mb: int, fill: Fill | None) -> Iterator[Opened]:
+    """In the child: tells the counts of events and of copies; `(task, windows, sql)` gives the rows of a query."""
+    with loader(memory_mb) as connection:
+        copies = load_events(connection, span, rules)
+        if fill:
+            fill(connection)
+        events = _load_windows(connection, span)
+        loaded = _LoadedSpan(span, rules, LockedEngine(connection))
+
+        def answer(request: tuple[SloTask, Sequence[Window], str]) -> Any:
+            return sent_rows(loaded.run(*request))
+
+        yield [list(events.items()), list(copies.items())], answer
+
+
+def _by_start(counts: Any) -> dict[datetime, int]:
+    return {start: int(count) for start, count in counts}
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedSpan:
+    """A span whose events are loaded, behind a locked engine."""
+
+    span: Span
+    rules: IngestRules
+    engine: LockedEngine
+
+    def run(self, task: SloTask, windows: Sequence[Window], sql: str) -> Rows:
         first, end = windows[0].start - task.lookback, windows[-1].end
         seen = f"window_start >= {timestamp(first)} and window_start < {timestamp(end)}"
         if task.query.ordered:
@@ -91,7 +140,7 @@ class OpenSpan:
             columns = _listed(_wanted_columns(self.span.tasks, self.rules))
             self.engine.prepare(f"create or replace view events as select {columns} from loaded where {seen}")
             self.engine.prepare(f"create or replace view windows as select * from spine where {seen}")
-        return self.engine.run(sql or task.query.sql, {"phase": self.span.phase, "window": self.rules.window})
+        return self.engine.run(sql, {"phase": self.span.phase, "window": self.rules.window})
 
     def _put_in_order(self, task: SloTask, seen: str) -> None:
         """Give the query tables of its own, in an order that its own columns settle (docs/decisions/0007)."""
@@ -107,28 +156,12 @@ class OpenSpan:
             self.engine.prepare(f"create or replace view {name} as select * from seen_{name}")
 
 
-@contextmanager
-def open_span(
-    span: Span, rules: IngestRules, fill: Callable[[duckdb.DuckDBPyConnection], None] | None = None
-) -> Iterator[OpenSpan]:
-    """Load the span's events and lock the engine; `fill` may add made-up rows to `loaded` before that.
-
-    Raises CannotDecide where a batch can no longer be read.
-    """
-    with loader() as connection:
-        copies = load_events(connection, span, rules)
-        if fill:
-            fill(connection)
-        counts = _load_windows(connection, span)
-        yield OpenSpan(span, rules, LockedEngine(connection), counts, copies)
-
-
-def measure_span(span: Span, rules: IngestRules) -> SpanResult:
+def measure_span(span: Span, rules: IngestRules, limits: Limits) -> SpanResult:
     """Measure every task over the span. A query that fails is run again on halves, down to the window that fails.
 
     Raises CannotDecide where a batch can no longer be read.
     """
-    with open_span(span, rules) as opened:
+    with open_span(span, rules, limits) as opened:
         measured = {
             (task.slo, row.window_start): row for task in span.tasks for row in _measure(opened, task, span.windows)
         }
@@ -238,25 +271,25 @@ def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[dat
 def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
     """Measure `windows` at once, or one by one where the order of rows may tell in the result."""
     try:
-        yield from _measure_in_time(opened, task, windows)
-    except QueryTimedOut as fault:
+        yield from _measure_unstopped(opened, task, windows)
+    except QueryStopped as fault:
         yield from (Measurement(task.slo, window.start, None, 0, error=str(fault)) for window in windows)
 
 
-def _measure_in_time(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
-    """The same; raises QueryTimedOut."""
+def _measure_unstopped(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
+    """The same; raises QueryStopped."""
     if task.query.ordered and len(windows) > 1:
         for window in windows:
-            yield from _measure_in_time(opened, task, [window])
+            yield from _measure_unstopped(opened, task, [window])
         return
     try:
         yield from list(measurements(task.slo, opened.run(task, windows), windows))
-    except QueryTimedOut:
+    except QueryStopped:
         raise
     except QueryFailed as fault:
         if len(windows) == 1:
             yield Measurement(task.slo, windows[0].start, None, 0, error=str(fault))
             return
         middle = len(windows) // 2
-        yield from _measure_in_time(opened, task, windows[:middle])
-        yield from _measure_in_time(opened, task, windows[middle:])
+        yield from _measure_unstopped(opened, task, windows[:middle])
+        yield from _measure_unstopped(opened, task, windows[middle:])

@@ -1,27 +1,13 @@
-"""What DuckDB's own parser sees in a query: its serialised tree, and what the tree mentions."""
+"""What a query mentions, by the tree that DuckDB's own parser made of it. Pure."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import duckdb
+from typing import Any
 
 _NODE_TYPES = {"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"}
 _PLAIN_TABLES = {"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EMPTY", "EXPRESSION_LIST"}
-_EXPRESSIONS = {"FUNCTION", "WINDOW"}
-
-
-class NotOneSelect(Exception):
-    """The text is not one SELECT statement; `line` is where that shows, from 1."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
 
 
 @dataclass(slots=True)
@@ -43,26 +29,6 @@ class Mentions:
     def reads_whole_rows(self) -> bool:
         """Whether columns may be read that are not named: `*`, a natural join, a relation used as a value."""
         return self.star or bool(self.single_columns & (self.aliases | set(self.tables)))
-
-
-def parse_select(parser: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    """DuckDB's serialised tree of the one SELECT in `sql`. Raises NotOneSelect."""
-    import duckdb
-
-    try:
-        statements = parser.extract_statements(sql)
-    except duckdb.Error as fault:
-        text = str(fault)
-        position = re.search(r"LINE (\d+):", text)
-        raise NotOneSelect(int(position[1]) if position else 1, text.splitlines()[0]) from None
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        kinds = ", ".join(str(statement.type.name) for statement in statements) or "nothing"
-        raise NotOneSelect(1, f"a query is one SELECT statement; found {kinds}")
-    row = parser.execute("select json_serialize_sql($1::varchar)", [sql]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True, "error_message": "DuckDB gave no tree"}
-    if tree["error"]:
-        raise NotOneSelect(1, f"a query is one SELECT statement: {tree['error_message']}")
-    return tree
 
 
 def mentions(tree: Any) -> Mentions:

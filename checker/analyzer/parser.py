@@ -1,0 +1,89 @@
+"""DuckDB's own parser, in a locked child: a stranger's text may be made to break it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from checker.analyzer.sandbox import LockedEngine, loader
+from checker.child.handle import Child
+from checker.child.limits import Limits
+from checker.child.serve import Opened
+from checker.errors import QueryFailed
+
+MAX_SQL_BYTES = 256 << 10
+_MEMORY_MB = 64
+
+
+class NotOneSelect(Exception):
+    """The text is not one SELECT statement; `line` is where that shows, from 1."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class Parser:
+    """Text of SQL into DuckDB's serialised tree, and a tree into text."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def select(self, sql: str) -> Any:
+        """The tree of the one SELECT in `sql`. Raises NotOneSelect."""
+        if len(sql.encode()) > MAX_SQL_BYTES:
+            raise NotOneSelect(1, f"a query has at most {MAX_SQL_BYTES >> 10} KiB")
+        try:
+            tree = json.loads(self._child.ask(("tree", sql)))
+        except QueryFailed as fault:
+            raise NotOneSelect(fault.line or 1, str(fault)) from None
+        except RecursionError:
+            raise NotOneSelect(1, "a query is one SELECT statement; this one is nested too deeply") from None
+        if tree["error"]:
+            raise NotOneSelect(1, f"a query is one SELECT statement: {tree['error_message']}")
+        return tree
+
+    def text(self, tree: Any) -> str:
+        """The SQL that a tree stands for. Raises QueryFailed."""
+        return str(self._child.ask(("text", json.dumps(tree))))
+
+
+@contextmanager
+def parser(limits: Limits | None = None) -> Iterator[Parser]:
+    """A parser, for as long as the block takes. Raises CannotDecide where none can be started."""
+    with Child(_service, limits or Limits(query_memory_mb=_MEMORY_MB)) as child:
+        yield Parser(child)
+
+
+@contextmanager
+def _service() -> Iterator[Opened]:
+    """In the child: `("tree", sql)` gives the tree as JSON, `("text", tree)` the SQL of one."""
+    with loader(_MEMORY_MB) as connection:
+        engine = LockedEngine(connection)
+
+        def answer(request: tuple[str, str]) -> str:
+            kind, text = request
+            if kind == "tree":
+                one_select(connection.extract_statements, text)
+            function = "json_serialize_sql($1::varchar)" if kind == "tree" else "json_deserialize_sql($1::json)"
+            return str(engine.run(f"select {function}", {"1": text}).rows[0][0])
+
+        yield None, answer
+
+
+def one_select(extract: Any, sql: str) -> None:
+    """Refuse text that is not exactly one statement, a SELECT, by DuckDB's parser. Raises QueryFailed."""
+    import duckdb
+
+    try:
+        statements = extract(sql)
+    except duckdb.Error as fault:
+        text = str(fault)
+        position = re.search(r"LINE (\d+):", text)
+        raise QueryFailed(text.splitlines()[0], int(position[1]) if position else 1) from None
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        kinds = ", ".join(str(statement.type.name) for statement in statements) or "nothing"
+        raise QueryFailed(f"a query is one SELECT statement; found {kinds}", 1)

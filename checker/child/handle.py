@@ -1,0 +1,117 @@
+"""A child as its command sees it: ask, wait no longer than the deadline, and say what became of it."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import socket
+import time
+from typing import Any, Self
+
+from checker.child import wire
+from checker.child.limits import LOADING_DEADLINE_S, Limits
+from checker.child.serve import Service, serve
+from checker.child.zygote import Zygote, zygote
+from checker.errors import CannotDecide, QueryDied, QueryFailed, QueryTimedOut
+
+
+class Child:
+    """A locked process that runs `service`. One that had to be killed, or died, is started again when next asked."""
+
+    def __init__(self, service: Service, limits: Limits) -> None:
+        """Start it and let it load; `told` is then what the service had to tell of that.
+
+        Raises CannotDecide where that fails, QueryFailed where the service says so.
+        """
+        self._service, self._limits = service, limits
+        self._running: tuple[Zygote, int, socket.socket] | None = None
+        self.told = self._start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def ask(self, request: Any) -> Any:
+        """The service's answer to `request` (picklable), within the limits.
+
+        Raises QueryTimedOut, QueryDied, QueryFailed, and CannotDecide.
+        """
+        budget = self._limits.budget
+        if budget.left_s <= 0:
+            raise QueryTimedOut(f"not run: the queries of this command used up their {budget.seconds:g} s")
+        if self._running is None:
+            self._start()
+        deadline_s = min(self._limits.query_deadline_s, budget.left_s)
+        with budget.spending():
+            try:
+                return self._asked((deadline_s, request), time.monotonic() + deadline_s)
+            except TimeoutError:
+                self._end()
+                raise QueryTimedOut(_too_long(self._limits, deadline_s)) from None
+            except wire.Closed:
+                raise QueryDied(f"the query's process died ({_how(self._end())})") from None
+            except wire.Nonsense as fault:
+                self._end()
+                raise QueryDied(f"the query's process answered what is no answer ({fault})") from None
+
+    def _start(self) -> Any:
+        memory_bytes = self._limits.query_memory_mb << 20
+        try:
+            owner = zygote(serve)
+            self._running = (owner, *owner.fork())
+            return self._asked((self._service, memory_bytes), time.monotonic() + LOADING_DEADLINE_S)
+        except BaseException as fault:
+            code = self._end()
+            if isinstance(fault, TimeoutError):
+                raise CannotDecide(f"loading took more than {LOADING_DEADLINE_S:g} s") from None
+            if isinstance(fault, wire.Closed):
+                raise CannotDecide(f"the process that measures died while it loaded ({_how(code)})") from None
+            if isinstance(fault, OSError | wire.Nonsense):
+                raise CannotDecide(f"the process that measures cannot be started: {fault}") from None
+            raise
+
+    def _asked(self, message: Any, until: float) -> Any:
+        assert self._running is not None, "it was started"
+        connection = self._running[2]
+        wire.send(connection, pickle.dumps(message), until)
+        outcome = wire.from_json(wire.receive(connection, wire.MAX_ANSWER_BYTES, until))
+        match outcome:
+            case {"value": value}:
+                return value
+            case {"failed": [str(message), int(line)]}:
+                raise QueryFailed(message, line)
+            case {"cannot": str(message)}:
+                raise CannotDecide(message)
+            case {"broken": str(trace)}:
+                raise RuntimeError(f"in the process that measures:\n{trace}")
+        raise wire.Nonsense("an answer of another form")
+
+    def _end(self) -> int:
+        """Kill it; gives its exit code (negative: the signal)."""
+        if self._running is None:
+            return 0
+        owner, pid, connection = self._running
+        self._running = None
+        connection.close()
+        return owner.end(pid)
+
+
+def _too_long(limits: Limits, deadline_s: float) -> str:
+    if deadline_s < limits.query_deadline_s:
+        return (
+            f"stopped after {deadline_s:.3g} s: the queries of this command used up their {limits.budget.seconds:g} s"
+        )
+    return f"stopped after {deadline_s:g} s; a query must end within that time"
+
+
+def _how(code: int) -> str:
+    """`SIGSEGV: Segmentation fault`, or the exit code."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        number = signal.Signals(-code)
+    except ValueError:
+        return f"signal {-code}"
+    return f"{number.name}: {signal.strsignal(number)}"

@@ -1,0 +1,47 @@
+"""How much a child may take. A stranger may have written the policy: its wishes end here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+LOADING_DEADLINE_S = 120.0  # for what a child does before it is locked: statements of phasegate's own
+MORE_MEMORY_BYTES = 512 << 20  # of address space, beside what DuckDB is told that it may use
+MAX_CPU_S = 3_700  # in all, however many queries
+CPU_GRACE_S = 2  # a query's CPU time beyond its deadline: it counts when nobody is left to watch the clock
+
+
+class Budget:
+    """Seconds that all queries of a command may take together, counted while they run."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._spent_s = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def left_s(self) -> float:
+        """What is left, at least 0."""
+        return max(0.0, self.seconds - self._spent_s)
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Count the time that the block takes."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._spent_s += time.monotonic() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may take: seconds until it has answered, megabytes in DuckDB; `budget` is for all queries."""
+
+    query_deadline_s: float = 30.0
+    query_memory_mb: int = 256
+    budget: Budget = field(default_factory=lambda: Budget(600.0), compare=False)

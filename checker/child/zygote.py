@@ -1,0 +1,156 @@
+"""Forks the children: a process that was forked early, before DuckDB was opened or a thread begun, and stays so.
+
+The command asks it over a socket for a child (`f`, with the child's end of a connection), or to kill one and tell how
+it ended (`e`, with its number). Only the zygote reaps, and only when asked, so a number is never somebody else's.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import signal
+import socket
+import struct
+import threading
+import warnings
+from collections.abc import Callable
+
+from checker.child import kernel
+
+_FORK, _END, _QUIT = b"f", b"e", b"q"
+_NUMBER = struct.Struct(">q")
+
+Serve = Callable[[socket.socket], None]
+
+
+class Zygote:
+    """A forked process that forks children, each of which runs `serve` over its connection and ends."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.owner = os.getpid()
+        self._lock = threading.Lock()
+        self._link, theirs = socket.socketpair()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # other threads of the command hold nothing it needs
+            self._pid = os.fork()
+        if self._pid == 0:
+            _run(theirs, serve)
+        theirs.close()
+
+    def fork(self) -> tuple[int, socket.socket]:
+        """A new child: its number, and the connection to it. Raises OSError."""
+        mine, theirs = socket.socketpair()
+        try:
+            with theirs, self._lock:
+                socket.send_fds(self._link, [_FORK], [theirs.fileno()])
+                pid = self._number()
+            if pid < 0:
+                raise OSError(-pid, os.strerror(-pid))
+        except OSError:
+            mine.close()
+            raise
+        return pid, mine
+
+    def end(self, pid: int) -> int:
+        """Kill the child, if it has not ended by itself, and give its exit code (negative: the signal)."""
+        with self._lock:
+            self._link.sendall(_END + _NUMBER.pack(pid))
+            return self._number()
+
+    def close(self) -> None:
+        """End it and every child that is left."""
+        with contextlib.suppress(ConnectionError):  # it has died
+            self._link.sendall(_QUIT)
+        self._link.close()
+        os.waitpid(self._pid, 0)
+
+    def _number(self) -> int:
+        content = self._link.recv(_NUMBER.size, socket.MSG_WAITALL)
+        if len(content) < _NUMBER.size:
+            raise ConnectionError("the process that starts the queries' processes has died")
+        return int(_NUMBER.unpack(content)[0])
+
+
+_current: Zygote | None = None
+_starting = threading.Lock()
+
+
+def zygote(serve: Serve) -> Zygote:
+    """This process's zygote; the first call forks it."""
+    global _current
+    with _starting:
+        if _current is None or _current.owner != os.getpid():
+            _current = Zygote(serve)
+        return _current
+
+
+def shut_down() -> None:
+    """End this process's zygote, if there is one; the next is forked from this process as it is then."""
+    global _current
+    with _starting:
+        if _current is not None and _current.owner == os.getpid():
+            _current.close()
+        _current = None
+
+
+atexit.register(shut_down)
+
+
+def _run(link: socket.socket, serve: Serve) -> None:
+    """The zygote's life. It never returns: what called it has a life of its own in the other process."""
+    try:
+        atexit.unregister(shut_down)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+        kernel.forget_environment()
+        only = socket.socket(fileno=kernel.keep_only(link.detach()))
+        gc.freeze()  # what a child does not touch stays shared
+        children: set[int] = set()
+        while True:
+            order, descriptors, *_ = socket.recv_fds(only, 1, 1)
+            if order == _FORK:
+                only.sendall(_NUMBER.pack(_forked(only, descriptors[0], serve, children)))
+            elif order == _END:
+                (pid,) = _NUMBER.unpack(only.recv(_NUMBER.size, socket.MSG_WAITALL))
+                only.sendall(_NUMBER.pack(_ended(pid, children)))
+            else:
+                break
+        for pid in tuple(children):
+            _ended(pid, children)
+    finally:
+        os._exit(0)
+
+
+def _forked(only: socket.socket, descriptor: int, serve: Serve, children: set[int]) -> int:
+    try:
+        pid = os.fork()
+    except OSError as fault:
+        os.close(descriptor)
+        return -(fault.errno or 1)
+    if pid == 0:
+        _live(only, descriptor, serve)
+    os.close(descriptor)
+    children.add(pid)
+    return pid
+
+
+def _live(only: socket.socket, descriptor: int, serve: Serve) -> None:
+    """A child's life."""
+    code = 1
+    try:
+        only.detach()
+        kernel.die_with_parent()
+        serve(socket.socket(fileno=kernel.keep_only(descriptor)))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _ended(pid: int, children: set[int]) -> int:
+    if pid not in children:
+        return 0
+    os.kill(pid, signal.SIGKILL)  # one that has ended waits to be reaped, and feels nothing
+    children.discard(pid)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
