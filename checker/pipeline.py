@@ -217,7 +217,7 @@ def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     if cache.get("proofs", [key]) or key in _PROVED:
         return governed
     problems = unrendered_problems(governed.policy, _template_sources(governed))
-    halves = try_halves(governed.tasks, governed.rules, phase)
+    halves = try_halves(governed.tasks, governed.rules, phase, governed.limits)
     if problems or halves.problems:
         raise GovernedFilesInvalid([*problems, *halves.problems])
     if halves.untried:

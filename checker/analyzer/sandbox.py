@@ -97,6 +97,10 @@ class LockedEngine:
         """Run one of phasegate's own statements: a view or a variable that the next query sees."""
         self._connection.execute(statement)
 
+    def _session(self) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """A connection for one query: what that makes for itself is gone before the next."""
+        return self._connection.cursor()
+
     def run(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         """Run one governed SELECT on a connection of its own. Raises QueryFailed with DuckDB's own words.
 
@@ -104,17 +108,15 @@ class LockedEngine:
         """
         import duckdb
 
-        session = self._connection.cursor()
         try:
-            (statement,) = session.extract_statements(sql)
-            used = {name: parameters[name] for name in statement.named_parameters if name in parameters}
-            session.execute(statement, used)
-            description = session.description or []
-            rows = session.fetchmany(MAX_RESULT_ROWS + 1)
+            with self._session() as session:
+                (statement,) = session.extract_statements(sql)
+                used = {name: parameters[name] for name in statement.named_parameters if name in parameters}
+                session.execute(statement, used)
+                description = session.description or []
+                rows = session.fetchmany(MAX_RESULT_ROWS + 1)
         except (duckdb.Error, ValueError, RuntimeError) as fault:
             raise _told(fault) from None
-        finally:
-            session.close()
         if len(rows) > MAX_RESULT_ROWS:
             raise QueryFailed(f"returns more than {MAX_RESULT_ROWS:,} rows")
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.analyzer.governed import Parts, read_parts
+from checker.analyzer.governed import Parts, limits_of, read_parts
 from checker.analyzer.probe import gate_problems, slo_problems
 from checker.analyzer.spans import SloTask
 from checker.errors import Problem
@@ -62,8 +62,9 @@ def _run_problems(parts: Parts) -> Iterator[Problem]:
         for slo in policy.slos.values()
         if (query := parts.queries.get(slo.query)) is not None
     ]
-    yield from slo_problems(tasks, rules, policy.phase_names[0])
-    yield from gate_problems(policy, parts.queries)
+    limits = limits_of(policy)
+    yield from slo_problems(tasks, rules, policy.phase_names[0], limits)
+    yield from gate_problems(policy, parts.queries, limits)
 
 
 def template_sources(policy: Policy) -> dict[str, str]:

@@ -162,7 +162,8 @@ def run_gate_case(governed: Governed, case: GateCase) -> CaseResult:
     policy, phase = governed.policy, case.name.phase
     query = governed.gate_query(phase)
     at = closed_at(case.windows[-1].window, policy.lateness)
-    with gate_runner(policy.gate_of(phase), query, phase, case.windows, case.alerts, case.ledger) as runner:
+    asked = policy.gate_of(phase), query, phase, case.windows, case.alerts, case.ledger, governed.limits
+    with gate_runner(*asked) as runner:
         result = runner.ask(case.until - gate_lookback(governed, phase), case.since, case.until, at)
     return CaseResult(case.name, tuple(_failures(case, result)))
 
