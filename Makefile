@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PHASE ?= B
+SECONDS ?= 20
 TARGET ?= autosave
 POLICY ?= policy/policy.yaml
 SAMPLE := tests/samples/$(TARGET)
@@ -15,7 +16,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate test queries fuzz lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -38,6 +39,10 @@ status: $(READY) ## Show the phase, the gate's progress, what is open.
 
 validate: $(READY) ## Check the governed files and the documents.
 	@$(BIN)/phasegate validate --policy $(POLICY)
+
+fuzz: $(READY) ## Fuzz the readers of policies, schemas and lines, SECONDS (20) each.
+	@set -e; for target in policy event_schema lines batch; do \
+	  echo "fuzzing $$target for $(SECONDS) s …"; $(BIN)/python -m tests.fuzz.run $$target $(SECONDS); done
 
 queries: $(READY) ## Run the queries' own tests.
 	@$(BIN)/phasegate test --policy $(POLICY)

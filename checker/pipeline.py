@@ -13,7 +13,7 @@ from checker.analyzer.cache import Cache, open_cache
 from checker.analyzer.decide import Case, Standing, decide
 from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undecided_starts
 from checker.analyzer.gate import GateRunner
-from checker.analyzer.governed import Governed
+from checker.analyzer.governed import Governed, template_sources
 from checker.analyzer.history import (
     History,
     Lens,
@@ -35,7 +35,7 @@ from checker.errors import GovernedFilesInvalid, UsageError
 from checker.ledger.records import Record, read_ledger
 from checker.ledger.state import LedgerState, fold
 from checker.model import CheckResult, Decision, Notice, Status, Window
-from checker.reporter.notice_check import unrendered_problems
+from checker.reporter.notice_tells import template_faults
 from checker.reporter.render import notices_for
 from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at
 
@@ -202,7 +202,7 @@ def _standing(history: History, state: LedgerState, since: datetime, newest: Win
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:
-    return notices_for(governed.policy, decision, outcomes, _template_sources(governed))
+    return notices_for(governed.policy, decision, outcomes, template_sources(governed.policy))
 
 
 def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
@@ -216,7 +216,7 @@ def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     key = f"{__version__} {governed.engine} {governed.governed_digest} {phase}"
     if cache.get("proofs", [key]) or key in _PROVED:
         return governed
-    problems = unrendered_problems(governed.policy, _template_sources(governed))
+    problems = template_faults(governed.policy, template_sources(governed.policy))
     halves = try_halves(governed.tasks, governed.rules, phase, governed.limits)
     if problems or halves.problems:
         raise GovernedFilesInvalid([*problems, *halves.problems])
@@ -226,8 +226,3 @@ def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     _PROVED.add(key)
     cache.put("proofs", {key: "sound"})
     return governed
-
-
-def _template_sources(governed: Governed) -> dict[str, str]:
-    root = governed.policy.templates_root
-    return {rule.template: (root / rule.template).read_text("utf-8") for rule in governed.policy.notices.values()}

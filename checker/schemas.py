@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from checker.errors import GovernedFilesInvalid, Problem
+from checker.json_validators import explaining_validator, fast_validator
 
 DocumentPath = tuple[str | int, ...]
 MAX_SCHEMA_BYTES = 1 << 20
 TOOL_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLAIN_KEY = re.compile(r"[$A-Za-z0-9_-]{1,64}")
 _SHOWN_LENGTH = 60
 _MESSAGE_LENGTH = 200
 _LISTED = 12
@@ -93,15 +95,12 @@ def _invalid(shown_as: str, message: str, line: int = 0, column: int = 0) -> Gov
 def validate(document: object, schema: Mapping[str, Any]) -> list[Fault]:
     """Every place where `document` departs from `schema`; empty where it follows it.
 
-    The fast validator only says yes or no, and the slow one is imported only to explain a no. Their regular
-    expressions differ in whether `$` stands before a last line break: there the fast one explains itself.
+    The fast validator only says yes or no, and the slow one is imported only to explain a no.
     """
     fast = _fast_validator(json.dumps(schema))
     if fast.is_valid(document):
         return []
-    from jsonschema import Draft202012Validator
-
-    errors = Draft202012Validator(schema).iter_errors(document)
+    errors = explaining_validator(schema).iter_errors(document)
     faults = list(dict.fromkeys(fault for error in errors for fault in _explain(error)))
     return faults or [Fault(tuple(error.instance_path), error.message) for error in fast.iter_errors(document)]
 
@@ -120,9 +119,7 @@ def schema_faults(schema: Mapping[str, Any]) -> list[str]:
 
 @functools.lru_cache(maxsize=16)
 def _fast_validator(schema: str) -> Any:
-    import jsonschema_rs
-
-    return jsonschema_rs.Draft202012Validator(json.loads(schema))
+    return fast_validator(json.loads(schema))
 
 
 def _explain(error: Any) -> Iterator[Fault]:
@@ -144,7 +141,13 @@ def _unknown_keys(path: DocumentPath, error: Any) -> Iterator[Fault]:
     for key in error.instance:
         if key not in known and not any(re.search(pattern, key) for pattern in patterns):
             hint = nearest(key, known) or f" (known: {listed(known)})"
-            yield Fault((*path, key), f"unknown key {shown(key)}{hint}", on_key=True)
+            yield Fault((*path, key), f"unknown key {shown(key)}{_foreign(key)}{hint}", on_key=True)
+
+
+def _foreign(text: str) -> str:
+    """` with U+0430 (CYRILLIC SMALL LETTER A)`: a letter that looks like one of the alphabet's, and is another."""
+    found = next((character for character in text if not character.isascii()), None)
+    return "" if found is None else f" with U+{ord(found):04X} ({unicodedata.name(found, 'no name')})"
 
 
 def _wrong_value(error: Any) -> str:
@@ -173,7 +176,13 @@ def _type_names(types: str | list[str]) -> str:
 
 
 def _first_double(items: list[Any]) -> Any:
-    return next(item for position, item in enumerate(items) if item in items[:position])
+    seen: set[object] = set()
+    for item in items:
+        key = item if isinstance(item, str) else json.dumps(item, sort_keys=True)
+        if key in seen:
+            return item
+        seen.add(key)
+    return items[0]
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from checker.model import Comparison, Threshold
 
 NOT_MEASURED = "n/a"
+LONGEST_TEXT = 2_000  # characters of one value; nobody reads more of it
 _SIGNIFICANT = 3
 _EXACT = 17  # significant digits that tell any two doubles apart
 _LONG = 120  # seconds from which minutes are easier to read
@@ -129,10 +130,19 @@ def plain(text: str) -> str:
     """`text` on one line, each character that could move a cursor or turn the text around written as an escape."""
     if text.isprintable():
         return text
-    return "".join(_escaped(character) for character in text)
+    return "".join(map(escaped_character, text))
 
 
-def _escaped(character: str) -> str:
-    if character.isprintable() or unicodedata.category(character) == "Zs":
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+def escaped_character(character: str) -> str:
+    """`\\x1b` for ESC, `\\u202e` for what turns text around, half of a pair too; itself where `is_harmless`."""
+    return character if is_harmless(character) else character.encode("unicode_escape").decode("ascii")
+
+
+def is_harmless(character: str) -> bool:
+    """Whether a character only shows itself, or is a blank."""
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def shortened(text: str, most: int = LONGEST_TEXT) -> str:
+    """`text`, or its first `most` characters and how many more there are."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more characters)"

@@ -11,7 +11,9 @@ import pytest
 from tests.attacking.model import FOLDER, Attack, attacks
 
 MODULES = sorted(file.stem for file in FOLDER.glob("*.yaml"))
-CASES = [pytest.param(module, attack, id=f"{module}: {attack.name}") for module in MODULES for attack in attacks(module)]
+CASES = [
+    pytest.param(module, attack, id=f"{module}: {attack.name}") for module in MODULES for attack in attacks(module)
+]
 LEAST = 80
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.analyzer.batch_index import BatchIndex
-from checker.analyzer.batches import BatchFile, read_lines
+from checker.analyzer.batches import HeldBatch, read_lines
 from checker.errors import CannotDecide
 from tests.telemetry import all_lines, failure, ingested, instant, line, rules_for, save, seal, write_batch
 from tests.test_lines import BROKEN, SOUND
@@ -160,7 +160,7 @@ def test_damaged_batch_cannot_be_read_and_says_why(suffix: str, damage: str, tmp
 def test_batch_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_batch(tmp_path, START, LINES)
     signatures = iter([(1, 1, 1, 1), (1, 2, 1, 1)])
-    monkeypatch.setattr(BatchFile, "signature", lambda _: next(signatures))
+    monkeypatch.setattr(HeldBatch, "signature", lambda _: next(signatures))
     with pytest.raises(CannotDecide, match="changed while it was read"):
         read(path)
 

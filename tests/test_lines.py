@@ -87,6 +87,10 @@ BROKEN = [
     (event(b'"a" :1,"a":"\\":"'), "duplicate_keys"),  # as many `":` as keys
     (event(b'"z":{"a":1,"a":2}'), "duplicate_keys"),
     (event(b'"ts":"2026-01-02T12:00:00Z"'), "duplicate_keys"),
+    (event(b'"' + b"k" * 5000 + b'":1,"' + b"k" * 5000 + b'":2'), "duplicate_keys"),
+    (event(b'"bytes":' + b"9" * 300), "out_of_range"),
+    (event(b'"incomplete":[1' + b",1" * 5000 + b"]"), "wrong_type"),
+    (event(b'"z":"' + b'\\"' * 5000)[:-1], "not_json"),
     (event().replace(b'"phase":"B"', b'"Phase":"B"'), "missing_field"),
     (event().replace(b'"x"', b'"autosave.save.completed"'), "missing_field"),
     (event(b'"request_id":"r"').replace(b'"x"', b'"autosave.save.completed"'), "missing_field"),

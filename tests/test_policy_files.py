@@ -51,6 +51,18 @@ def _become_pipe(name: str) -> Callable[[Path], object]:
     return change
 
 
+def _add_link(name: str, target: str) -> Callable[[Path], object]:
+    return lambda root: (root / name).symlink_to(target)
+
+
+def _add_pipe(name: str) -> Callable[[Path], object]:
+    return lambda root: os.mkfifo(root / name)
+
+
+def _write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda root: (root / name).write_bytes(content)
+
+
 def _become_circle(name: str) -> Callable[[Path], object]:
     def change(root: Path) -> None:
         (root / name).rename(root / "elsewhere")
@@ -87,7 +99,7 @@ def _link(target: str) -> str:
         ),
         (
             _become_folder("schemas/event.schema.json"),
-            ["policy/policy.yaml:11:15: event_schema: 'schemas/event.schema.json' does not exist in the project"],
+            ["policy/policy.yaml:11:15: event_schema: 'schemas/event.schema.json' is no regular file"],
         ),
         (
             _become_link("queries/slo/failure_rate.sql"),
@@ -115,6 +127,32 @@ def _link(target: str) -> str:
         (_become_link("policy/policy.yaml"), ["policy/policy.yaml: is a link; put the file itself there"]),
         (_remove("policy/policy.yaml"), ["policy/policy.yaml: does not exist"]),
         (_become_pipe("policy/policy.yaml"), ["policy/policy.yaml: is no regular file"]),
+        (_become_link("policy"), ["policy: is a link; put the folder itself there"]),
+        (
+            _become_pipe("queries/slo/failure_rate.sql"),
+            ["policy/policy.yaml:47:12: slos.failure_rate.query: 'slo/failure_rate.sql' is no regular file"],
+        ),
+        (_add_link("schemas/extra", "/dev/zero"), ["schemas/extra: is a link; put the file itself there"]),
+        (_add_link("queries/slo/more", "/etc"), ["queries/slo/more: is a link; put the file itself there"]),
+        (_add_pipe("schemas/extra"), ["schemas/extra: is no regular file; remove it"]),
+        (_write("schemas/extra", b"x" * (MAX_BYTES + 1)), ["schemas/extra: is larger than 262144 bytes"]),
+        (
+            _write("queries/slo/failure_rate.sql", b"x" * (MAX_BYTES + 1)),
+            ["queries/slo/failure_rate.sql: is larger than 262144 bytes, the most that is read"],
+        ),
+        (
+            _write("queries/slo/failure_rate.sql", b"select 1\n-- caf\xe9"),
+            ["queries/slo/failure_rate.sql:2:7: byte 0xe9 is not UTF-8; save the file as UTF-8"],
+        ),
+        (
+            _write("policy/templates/autosave-ok.j2", "a\nb\u202ec\n".encode()),
+            ["policy/templates/autosave-ok.j2:2:2: U+202E (RIGHT-TO-LEFT OVERRIDE) is not allowed; remove it"],
+        ),
+        (_write("policy/templates/autosave-ok.j2", "⚠\ufe0f {{ phase }}\n".encode()), []),
+        (
+            _write("policy/templates/autosave-ok.j2", "a\ufe0f {{ phase }}\n".encode()),
+            ["policy/templates/autosave-ok.j2:1:2: U+FE0F (VARIATION SELECTOR-16) is not allowed; remove it"],
+        ),
         (_become_circle("policy"), ["policy.yaml: its folder cannot be reached"]),
         (_become_folder("policy/policy.yaml"), ["policy/policy.yaml: is no regular file"]),
     ],
@@ -132,19 +170,21 @@ def test_files_around_the_policy(tmp_path: Path, change: Callable[[Path], object
     ("content", "expected"),
     [
         (b"", "policy/policy.yaml:1:1: the file is empty; expected a document"),
-        (b"# only a remark\n", "policy/policy.yaml:2:1: the file is empty; expected a document"),
+        (b"# only a remark\n", "policy/policy.yaml:1:1: the file is empty; expected a document"),
         (b"target: caf\xe9\n", "policy/policy.yaml:1:12: byte 0xe9 is not UTF-8; save the file as UTF-8"),
         (b"a: 1\nb: \xff\n", "policy/policy.yaml:2:4: byte 0xff is not UTF-8; save the file as UTF-8"),
         (b"- a\n", "policy/policy.yaml:1:1: expected a mapping, found a list of 1"),
         (b"autosave\n", "policy/policy.yaml:1:1: expected a mapping, found 'autosave'"),
         (b"#" * (MAX_BYTES + 1), f"policy/policy.yaml: is larger than {MAX_BYTES} bytes, the most that is read"),
         (b"a: " + b"[" * 200, f"policy/policy.yaml:1:35: a: the document is nested deeper than {MAX_DEPTH} levels"),
+        (b"a: " + b"[" * 100_000, "policy/policy.yaml:1:1003: is no YAML: while increasing flow level"),
+        (b"- " * 100_000, f"policy/policy.yaml:1:65: [0]: the document is nested deeper than {MAX_DEPTH} levels"),
         (
             b"a: [" + b"0," * MAX_NODES + b"]",
-            f"policy/policy.yaml:1:39999: a: the document holds more than {MAX_NODES}",
+            f"policy/policy.yaml:1:19999: a: the document holds more than {MAX_NODES}",
         ),
     ],
-    ids=["empty", "comment", "latin-1", "not-utf8", "list", "text", "large", "deep", "many"],
+    ids=["empty", "comment", "latin-1", "not-utf8", "list", "text", "large", "deep", "deeper", "deep-block", "many"],
 )
 def test_what_cannot_be_read(tmp_path: Path, content: bytes, expected: str) -> None:
     path = make_project(tmp_path)

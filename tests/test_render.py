@@ -8,8 +8,9 @@ import pytest
 
 from checker.model import Decision, OnViolation, Status
 from checker.policy.model import NoticeRule, Policy
+from checker.reporter.escape import MARKDOWN
 from checker.reporter.facts import facts, worst_violated
-from checker.reporter.render import MARKDOWN, notices_for, render
+from checker.reporter.render import notices_for, render
 from tests import decisions as build
 
 POLICY = build.policy()
@@ -124,7 +125,10 @@ def test_a_violation_that_only_holds_proposes_no_rollback() -> None:
 def test_notices_say_what_the_design_shows(
     made: Decision, history: tuple[Status, ...], position: int, expected: str
 ) -> None:
-    assert notices_for(POLICY, made, history, SOURCES)[position].text == expected
+    notice = notices_for(POLICY, made, history, SOURCES)[position]
+    words, verdict = notice.text.rsplit("\n", 1)
+    assert words.rstrip("\n") == expected
+    assert verdict == f"`autosave/B/20260102T114500Z/{notice.id}` · {made.outcome.value} · {made.verdict.value}"
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_a_rollout_with_other_names_needs_other_templates_only() -> None:
     row = build.judgement("restore-success", 0.9949999, other, "B-0")
     made = build.decision(other, phase="B-0", judgements=(row,))
     (notice,) = notices_for(other, made, (), {"fall.j2": "{{ title }} {{ metrics['restore-success'].text }}"})
-    assert notice.text == "Merge 0.9949999"
+    assert notice.text == "Merge 0.9949999\n`autosave/B-0/20260102T114500Z/fall` · violation · hold"
 
 
 def other_rollout() -> Policy:

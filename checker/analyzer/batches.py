@@ -1,25 +1,26 @@
-"""The log folder: which batches there are, and the bytes of one, plain or compressed."""
+"""The log folder: which batches there are, and one of them held open."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import os
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
+from checker.analyzer.regular import kind_told, open_regular, same_file, signature_of
+from checker.analyzer.unpack import check_size, packing_of, unpacked
 from checker.errors import CannotDecide
+from checker.units import plain
 from checker.windows import parse_stamp
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 BLOCK_BYTES = 8 << 20
-_PACKED_BYTES = 16 << 10  # what one piece of a compressed batch unpacks to stays in memory
+MAX_NAMED = 20  # names of what is no batch; a folder can hold any number
+_OPEN_FILES = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,106 +32,141 @@ class BatchFile:
 
     def signature(self) -> tuple[int, int, int, int]:
         """Size, times (ns) and inode: while they stay, the content is taken to be the same. Raises OSError."""
-        state = self.path.stat()
-        return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
+        return signature_of(os.lstat(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBatch:
+    """A batch that is held open: whatever happens to its name, it is one file that is read."""
+
+    file: BatchFile
+    descriptor: int
+
+    @property
+    def path(self) -> Path:
+        """What DuckDB opens: the held file itself, where the system gives it a name, else the batch's."""
+        held = _OPEN_FILES / str(self.descriptor)
+        return held if _OPEN_FILES.is_dir() else self.file.path
+
+    @property
+    def packing(self) -> str:
+        """How it is packed, in DuckDB's words."""
+        return packing_of(self.file.path.name)
+
+    @property
+    def size(self) -> int:
+        """Its bytes as it lies there."""
+        return os.fstat(self.descriptor).st_size
+
+    def signature(self) -> tuple[int, int, int, int]:
+        """As a BatchFile's, of the file that is held."""
+        return signature_of(os.fstat(self.descriptor))
+
+    def is_named(self) -> bool:
+        """Whether the batch's name still means the file that is held."""
+        return same_file(self.file.path, self.descriptor)
+
+
+@contextmanager
+def hold(batch: BatchFile) -> Iterator[HeldBatch]:
+    """Hold the batch open. Raises OSError; ValueError for what is no regular file, or too large."""
+    with open_regular(batch.path) as descriptor:
+        held = HeldBatch(batch, descriptor)
+        check_size(held.size)
+        yield held
+
+
+def plain_bytes(batch: HeldBatch) -> IO[bytes]:
+    """The batch's decompressed bytes as a stream from its beginning.
+
+    Reading raises OSError, EOFError, or ValueError where it is damaged or over a limit (see `unpack`).
+    """
+    return unpacked(batch.descriptor, batch.packing)
+
+
+def digest_of(batch: HeldBatch) -> str:
+    """SHA-256 (hex) of the file as it lies there."""
+    with unpacked(batch.descriptor, packing_of("")) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def file_digest(batch: BatchFile) -> str:
+    """The same of a batch that is not held yet. Raises OSError, ValueError."""
+    with hold(batch) as held:
+        return digest_of(held)
 
 
 class LogFolder:
     """The batches of one target. Lists names once; opens nothing until asked."""
 
     def __init__(self, path: Path) -> None:
-        """List the folder; one that is not there has no batch. Raises CannotDecide for two batches of one window.
+        """List the folder (or what a link to it names); one that is not there has no batch. Raises CannotDecide.
 
-        `passed_over` then names what looks like a batch and is none: misnamed, a link, a folder.
+        A batch is what has a batch's name: what is no regular file is refused when it is opened, and its window says
+        so. Of two batches of one window the first by name is listed, and refused.
+        `passed_over` names, safe to show, what looks like a batch and is none: misnamed, a link, a folder.
         """
         self.path = path
         self.passed_over: list[str] = []
-        self.batches: tuple[BatchFile, ...] = tuple(sorted(self._list()))
-        self.by_start = {batch.start: batch for batch in self.batches}
-        if len(self.by_start) < len(self.batches):
-            starts = [batch.start for batch in self.batches]
-            twice = sorted({batch.path.name for batch in self.batches if starts.count(batch.start) > 1})
-            raise CannotDecide(
-                f"{', '.join(twice)}: more than one batch of one window; keep the one that the collector sealed"
-            )
+        found = sorted(self._list())
+        self.by_start = {batch.start: batch for batch in reversed(found)}
+        self.batches: tuple[BatchFile, ...] = tuple(self.by_start[start] for start in sorted(self.by_start))
+        self._twice: Mapping[datetime, str] = _twice(found)
 
     def _list(self) -> Iterator[BatchFile]:
-        try:
-            entries = list(os.scandir(self.path))
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as fault:
-            raise CannotDecide(f"the folder of logs cannot be read: {fault.strerror}") from fault
-        for entry in entries:
+        odd = []
+        for entry in self._entries():
             name = entry.name
             suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
             start = parse_stamp(name[: -len(suffix)]) if suffix else None
-            if start is not None and entry.is_file(follow_symlinks=False):
+            if start is not None:
                 yield BatchFile(start, Path(entry.path))
+                if not entry.is_file(follow_symlinks=False):
+                    odd.append(f"{name} ({_kind(entry)})")
             elif suffix:
-                self.passed_over.append(name)
+                odd.append(name)
+        self.passed_over = [plain(name) for name in sorted(odd)[:MAX_NAMED]]
+        if len(odd) > MAX_NAMED:
+            self.passed_over.append(f"… and {len(odd) - MAX_NAMED:,} more")
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.path) as entries:
+                return list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as fault:
+            raise CannotDecide(f"the folder of logs cannot be read: {fault.strerror}") from fault
 
     def between(self, first: datetime, last: datetime) -> tuple[BatchFile, ...]:
         """Batches whose window starts at or after `first` and at or before `last`, oldest first."""
         return tuple(batch for batch in self.batches if first <= batch.start <= last)
 
-
-@contextmanager
-def plain_bytes(batch: BatchFile) -> Iterator[IO[bytes]]:
-    """The batch's decompressed bytes as a stream. Raises OSError, EOFError or ValueError where it cannot be read."""
-    if batch.path.name.endswith(".gz"):
-        try:
-            with gzip.open(batch.path) as unzipped:
-                yield cast("IO[bytes]", unzipped)
-        except zlib.error as fault:
-            raise ValueError(f"is no gzip file, or a damaged one ({fault})") from fault
-    elif batch.path.name.endswith(".zst"):
-        with batch.path.open("rb") as source:
-            yield io.BufferedReader(_Unpacked(source))
-    else:
-        with batch.path.open("rb") as stream:
-            yield stream
+    def refused(self, batches: Iterable[BatchFile], window: timedelta) -> dict[datetime, str]:
+        """Why some of `batches` are not even opened, by their starts: no window's start, or that of another as well."""
+        crooked = "is not named by the start of a window, a multiple of {}; rename it"
+        return {
+            batch.start: f"{batch.path.name}: cannot be read: {why}"
+            for batch in batches
+            if (why := self._twice.get(batch.start))
+            or (why := crooked.format(window) if batch.start.timestamp() % window.total_seconds() else None)
+        }
 
 
-class _Unpacked(io.RawIOBase):
-    """Zstandard frames, one after the other, as plain bytes; one that is cut off is an EOFError, never a short file."""
-
-    def __init__(self, source: IO[bytes]) -> None:
-        self._source, self._packed, self._plain = source, b"", b""
-        self._frame: Any = None
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._plain and self._has_more():
-            self._unpack()
-        count = min(len(buffer), len(self._plain))
-        buffer[:count], self._plain = self._plain[:count], self._plain[count:]
-        return count
-
-    def _has_more(self) -> bool:
-        self._packed = self._packed or self._source.read(_PACKED_BYTES)
-        if not self._packed and self._frame:
-            raise EOFError("ends in the middle of a Zstandard frame")
-        return bool(self._packed)
-
-    def _unpack(self) -> None:
-        import zstandard
-
-        self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
-        try:
-            self._plain = self._frame.decompress(self._packed)
-        except zstandard.ZstdError as fault:
-            raise ValueError(f"is no Zstandard file, or a damaged one ({fault})") from fault
-        self._packed = self._frame.unused_data if self._frame.eof else b""
-        self._frame = None if self._frame.eof else self._frame
+def _kind(entry: os.DirEntry[str]) -> str:
+    try:
+        told = kind_told(entry.stat(follow_symlinks=False).st_mode)
+    except OSError as fault:
+        told = fault.strerror
+    return (told or "Is gone").lower()
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 (hex) of the file as it lies there."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _twice(found: list[BatchFile]) -> Mapping[datetime, str]:
+    names: dict[datetime, list[str]] = {}
+    for batch in found:
+        names.setdefault(batch.start, []).append(batch.path.name)
+    why = "there is more than one batch of the window ({}); keep the one that the collector sealed"
+    return {start: why.format(", ".join(twice)) for start, twice in names.items() if len(twice) > 1}
 
 
 @dataclass(frozen=True, slots=True)

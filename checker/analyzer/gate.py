@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.fast_path import timestamp
 from checker.analyzer.queries import Query
-from checker.analyzer.sandbox import LockedEngine, Rows, loader, rows_of, sent_rows
+from checker.analyzer.sandbox import LockedEngine, Rows, loader, locked_child, rows_of, sent_rows
 from checker.child.handle import Child
 from checker.child.limits import Limits
 from checker.child.serve import Opened
@@ -105,7 +105,7 @@ def gate_runner(
 ) -> Iterator[GateRunner]:
     """A runner over this history. Windows must be every window of the span, oldest first."""
     columns = {name: list(zip(*rows, strict=True)) for name, rows in _history(windows, alerts, ledger).items()}
-    with Child(partial(_service, columns), limits) as child:
+    with locked_child(partial(_service, columns), limits) as child:
         yield GateRunner(child, gate, query, phase)
 
 

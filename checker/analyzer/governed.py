@@ -19,6 +19,7 @@ from checker.analyzer.sandbox import engine_version
 from checker.analyzer.spans import SloTask
 from checker.child.limits import Budget, Limits
 from checker.errors import GovernedFilesInvalid, Problem
+from checker.policy.governed_text import read_governed_text
 from checker.policy.load import load_policy
 from checker.policy.model import Policy
 from checker.schemas import load_schema, schema_faults
@@ -125,13 +126,11 @@ def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> t
     columns = frozenset(schema.columns) if schema else None
     with parser() as reader:
         for name, parameters in _uses(policy, root):
-            try:
-                sql = (root / "queries" / name).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as fault:
-                if policy is not None:
-                    problems.append(Problem(f"queries/{name}", 0, 0, f"cannot be read: {type(fault).__name__}"))
+            file = read_governed_text(root, f"queries/{name}")
+            problems += file.problems
+            if file.text is None:
                 continue
-            query, found = read_query(reader, name, sql, parameters, columns)
+            query, found = read_query(reader, name, file.text, parameters, columns)
             problems += found
             if query is not None:
                 queries[name] = query
@@ -145,6 +144,17 @@ def _unit_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Pro
         if header is not None and header.get("unit") != slo.unit:
             told = f"header: unit is '{header.get('unit')}', but slos.{slo.name}.unit of the policy is '{slo.unit}'"
             yield Problem(f"queries/{slo.query}", header.line("unit"), 0, told)
+
+
+def template_sources(policy: Policy) -> dict[str, str]:
+    """Text by name of every template that a notice uses. Raises GovernedFilesInvalid where one cannot be read."""
+    base = policy.templates_root.relative_to(policy.root).as_posix()
+    names = sorted({rule.template for rule in policy.notices.values()})
+    found = {name: read_governed_text(policy.root, f"{base}/{name}") for name in names}
+    problems = [problem for file in found.values() for problem in file.problems]
+    if problems:
+        raise GovernedFilesInvalid(problems)
+    return {name: file.text or "" for name, file in found.items()}
 
 
 def _uses(policy: Policy | None, root: Path) -> Iterator[tuple[str, Mapping[str, Any] | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.batch_index import Alert, BatchIndex, ReleaseSeen
-from checker.analyzer.batches import BatchFile, plain_bytes, read_lines
+from checker.analyzer.batches import BatchFile, HeldBatch, hold, plain_bytes, read_lines
 from checker.analyzer.copies import drop_copies, has_copies
 from checker.analyzer.fast_path import timestamp
 from checker.analyzer.lines import MAX_LINE_BYTES
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     import duckdb
 
 MAX_ALERTS_PER_WINDOW = 100
+MAX_INDEXED = 10_000  # releases of a batch, by window and phase, and alerts: all are kept in memory, batch by batch
+MAX_NAME_CHARACTERS = 500  # of a release, phase or alert in the index; longer ones are told apart by their digest
 FROM_THE_FUTURE = "from_the_future"
 SEAL_EVENT = "collector.latency"
+_PATHS = re.compile(r"(?<![\w.])/[^\s\"']+")
 _ALERT_EVENTS = ("alert.fired", "collector.retry_exhausted", "collector.delayed")
 
 
@@ -37,49 +41,59 @@ def ingest(
 ) -> BatchIndex:
     """Read `batch`, write its events to `parquet` (whole or not at all), return its index.
 
-    Raises CannotDecide where the file cannot be read or changes while it is read.
+    Raises CannotDecide where the file cannot be read, or changes or is replaced while it is read.
     """
     import duckdb
 
+    scratch = parquet.with_suffix(".tmp")
     try:
-        before = batch.signature()
-        index = _ingest(connection, batch, rules, parquet, likely_columns)
-        after = batch.signature()
+        with hold(batch) as held:
+            before = held.signature()
+            index = _ingest(connection, held, rules, scratch, likely_columns)
+            check_unchanged(held, before)
+        scratch.replace(parquet)
     except (OSError, EOFError, ValueError, duckdb.Error) as fault:
-        raise CannotDecide(f"{batch.path.name}: cannot be read: {_cause(fault, batch)}") from fault
-    if before != after:
-        raise CannotDecide(f"{batch.path.name}: changed while it was read; a sealed batch is never written again")
+        raise CannotDecide(f"{batch.path.name}: cannot be read: {cause_of(fault)}") from fault
+    finally:
+        scratch.unlink(missing_ok=True)
     return index
 
 
-def _cause(fault: Exception, batch: BatchFile) -> str:
+def check_unchanged(held: HeldBatch, before: tuple[int, int, int, int]) -> None:
+    """Raises CannotDecide where the file is no longer what it was `before`, or its name means another one."""
+    if held.signature() != before or not held.is_named():
+        raise CannotDecide(
+            f"{held.file.path.name}: changed while it was read; a sealed batch is never written again: "
+            "find what writes it, and run the command again once it lies still"
+        )
+
+
+def cause_of(fault: Exception) -> str:
     """The fault's first line, without a path of this machine."""
     if isinstance(fault, OSError) and fault.strerror:
         return fault.strerror
-    return str(fault).splitlines()[0].replace(str(batch.path.parent), "…") if str(fault) else type(fault).__name__
+    told = str(fault).strip().splitlines()
+    return _PATHS.sub("…", told[0]) if told else type(fault).__name__
 
 
 def _ingest(
     connection: duckdb.DuckDBPyConnection,
-    batch: BatchFile,
+    batch: HeldBatch,
     rules: IngestRules,
-    parquet: Path,
+    scratch: Path,
     likely_columns: Sequence[str],
 ) -> BatchIndex:
     scanned = scan(batch)
-    scratch = parquet.with_suffix(".tmp")
     loaded = _load_whole(connection, batch, rules, scanned, likely_columns, scratch) or load_line_by_line(
         connection, batch, rules, scratch
     )
     key = rules.schema.dedup_key if set(rules.schema.dedup_key) <= set(loaded.columns) else ()
     dropped = _Dropped()
-    if has_copies(connection, "typed", key) or not _all_in_time(loaded, batch, rules):
+    if has_copies(connection, "typed", key) or not _all_in_time(loaded, batch.file, rules):
         dropped = _drop(connection, batch, rules, key)
         copy_to(connection, "select * exclude (placed_at) from typed", scratch)
         loaded = replace(loaded, has_numbers=True)
-    index = _index(connection, scanned.digest, loaded, dropped)
-    scratch.replace(parquet)
-    return index
+    return _index(connection, scanned.digest, loaded, dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +114,20 @@ def _all_in_time(loaded: Loaded, batch: BatchFile, rules: IngestRules) -> bool:
 
 
 def _drop(
-    connection: duckdb.DuckDBPyConnection, batch: BatchFile, rules: IngestRules, key: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, batch: HeldBatch, rules: IngestRules, key: tuple[str, ...]
 ) -> _Dropped:
     """Take the rows that do not count out of `typed`."""
     connection.execute("create or replace temp table kept as select * from typed")
-    future = _delete(connection, from_the_future(batch, rules))
-    too_late = _delete(connection, f"placed_at < {timestamp(batch.start + rules.window - rules.max_late)}")
-    copies = drop_copies(connection, "kept", key, lambda _, numbers: read_numbered(batch, numbers))
+    future = _delete(connection, from_the_future(batch.file, rules))
+    too_late = _delete(connection, f"placed_at < {timestamp(batch.file.start + rules.window - rules.max_late)}")
+    copies = drop_copies(connection, "kept", key, lambda _, numbers: _numbered(batch, numbers))
     connection.execute("create or replace temp view typed as select * from kept")
     return _Dropped(copies, too_late, future)
 
 
 def _load_whole(
     connection: duckdb.DuckDBPyConnection,
-    batch: BatchFile,
+    batch: HeldBatch,
     rules: IngestRules,
     scanned: Scan,
     likely_columns: Sequence[str],
@@ -124,7 +138,7 @@ def _load_whole(
     if fast is None or not scanned.has_short_lines:
         return None
     columns = matching_columns(connection, batch, fast, [likely_columns, list(rules.schema.columns)])
-    return None if columns is None else load_whole(connection, batch.path, rules, fast, scanned.lines, columns, events)
+    return None if columns is None else load_whole(connection, batch, rules, fast, scanned.lines, columns, events)
 
 
 def from_the_future(batch: BatchFile, rules: IngestRules) -> str:
@@ -162,8 +176,10 @@ def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, d
 
 def _releases(connection: duckdb.DuckDBPyConnection) -> tuple[ReleaseSeen, ...]:
     rows = connection.execute(
-        "select window_start, phase, release, min(ts) from typed where release is not null group by all order by all"
+        f"select window_start, {_short('phase')}, {_short('release')}, min(ts) from typed"
+        f" where release is not null group by all order by all limit {MAX_INDEXED + 1}"
     ).fetchall()
+    _check_indexed("releases,", len(rows))
     return tuple(ReleaseSeen(_utc(start), phase, release, _utc(first)) for start, phase, release, first in rows)
 
 
@@ -172,22 +188,45 @@ def _alerts(connection: duckdb.DuckDBPyConnection, present: tuple[str, ...]) -> 
     name, severity = ("name" if "name" in present else "null"), ("severity" if "severity" in present else "null")
     rows = connection.execute(
         f"""
-        select ts, window_start, phase,
-            case when event = 'alert.fired' then coalesce({name}, event) else event end as name,
-            case event when 'alert.fired' then coalesce({severity}, 'critical')
-                when 'collector.delayed' then 'warning' else 'critical' end as severity
+        select ts, window_start, {_short("phase")} as phase,
+            {_short(f"case when event = 'alert.fired' then coalesce({name}, event) else event end")} as name,
+            {
+            _short(f'''case event when 'alert.fired' then coalesce({severity}, 'critical')
+                when 'collector.delayed' then 'warning' else 'critical' end''')
+        } as severity
         from typed
         where event in {_ALERT_EVENTS}
         qualify {MAX_ALERTS_PER_WINDOW} >=
             row_number() over (partition by window_start, phase, severity order by ts, name)
         order by all
+        limit {MAX_INDEXED + 1}
         """
     ).fetchall()
+    _check_indexed("alerts, by phase and severity,", len(rows))
     return tuple(Alert(_utc(at), _utc(start), phase, name, severity) for at, start, phase, name, severity in rows)
 
 
+def _short(column: str) -> str:
+    """SQL for a text, or where it is longer than an index keeps, for its beginning and its digest."""
+    long = f"left({column}, {MAX_NAME_CHARACTERS}) || '…' || sha256({column})"
+    return f"case when length({column}) > {MAX_NAME_CHARACTERS} then {long} else {column} end"
+
+
+def _check_indexed(what: str, rows: int) -> None:
+    if rows > MAX_INDEXED:
+        raise ValueError(f"holds more than {MAX_INDEXED:,} {what} the most that is kept; look at what wrote it")
+
+
 def read_numbered(batch: BatchFile, numbers: Iterable[int]) -> dict[int, bytes]:
-    """The lines of `batch` with these numbers (from 0), without their newlines."""
+    """The lines of `batch` with these numbers (from 0), without their newlines. Raises CannotDecide."""
+    try:
+        with hold(batch) as held:
+            return _numbered(held, numbers)
+    except (OSError, EOFError, ValueError) as fault:
+        raise CannotDecide(f"{batch.path.name}: cannot be read: {cause_of(fault)}") from fault
+
+
+def _numbered(batch: HeldBatch, numbers: Iterable[int]) -> dict[int, bytes]:
     wanted = set(numbers)
     with plain_bytes(batch) as stream:
         return {line.number: line.content for line in read_lines(stream, MAX_LINE_BYTES) if line.number in wanted}

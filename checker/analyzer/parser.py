@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from checker.analyzer.sandbox import LockedEngine, loader
+from checker.analyzer.sandbox import LockedEngine, loader, locked_child
 from checker.child.handle import Child
 from checker.child.limits import Limits
 from checker.child.serve import Opened
@@ -54,7 +54,7 @@ class Parser:
 @contextmanager
 def parser(limits: Limits | None = None) -> Iterator[Parser]:
     """A parser, for as long as the block takes. Raises CannotDecide where none can be started."""
-    with Child(_service, limits or Limits(query_memory_mb=_MEMORY_MB)) as child:
+    with locked_child(_service, limits or Limits(query_memory_mb=_MEMORY_MB)) as child:
         yield Parser(child)
 
 

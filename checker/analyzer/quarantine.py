@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from checker.analyzer.batch_index import BatchIndex
-from checker.analyzer.batches import BatchFile, Line, plain_bytes, read_lines
-from checker.analyzer.ingest import FROM_THE_FUTURE, from_the_future
+from checker.analyzer.batches import BatchFile, HeldBatch, Line, hold, plain_bytes, read_lines
+from checker.analyzer.ingest import FROM_THE_FUTURE, cause_of, check_unchanged, from_the_future
 from checker.analyzer.lines import MAX_LINE_BYTES, Fault
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
@@ -87,23 +87,25 @@ def quarantined_lines(batch: BatchFile, rules: IngestRules) -> list[QuarantinedL
         found.append(QuarantinedLine(line.number + 1, fault.reason, plain(fault.detail), excerpt(line.content)))
 
     try:
-        with tempfile.TemporaryDirectory(prefix="phasegate-") as scratch, loader() as connection:
-            load_line_by_line(connection, batch, rules, Path(scratch) / "sound.jsonl", note)
-            found.extend(_too_early(connection, batch, rules))
+        with tempfile.TemporaryDirectory(prefix="phasegate-") as scratch, loader() as connection, hold(batch) as held:
+            before = held.signature()
+            load_line_by_line(connection, held, rules, Path(scratch) / "sound.jsonl", note)
+            found.extend(_too_early(connection, held, rules))
+            check_unchanged(held, before)
     except (OSError, EOFError, ValueError, duckdb.Error) as fault:
-        raise CannotDecide(f"{batch.path.name}: cannot be read: {str(fault).splitlines()[0]}") from fault
+        raise CannotDecide(f"{batch.path.name}: cannot be read: {cause_of(fault)}") from fault
     return sorted(found)
 
 
 def _too_early(
-    connection: duckdb.DuckDBPyConnection, batch: BatchFile, rules: IngestRules
+    connection: duckdb.DuckDBPyConnection, batch: HeldBatch, rules: IngestRules
 ) -> Iterator[QuarantinedLine]:
     """Sound lines of a time that the batch cannot know yet."""
-    rows = connection.execute(f"select line_number, placed_at from typed where {from_the_future(batch, rules)}")
+    rows = connection.execute(f"select line_number, placed_at from typed where {from_the_future(batch.file, rules)}")
     times: dict[int, datetime] = dict(rows.fetchall())
     if not times:
         return
-    limit = iso(batch.start + rules.window + rules.lateness)
+    limit = iso(batch.file.start + rules.window + rules.lateness)
     with plain_bytes(batch) as stream:
         for line in read_lines(stream, MAX_LINE_BYTES):
             if line.number in times:

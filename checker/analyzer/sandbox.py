@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checker.child.handle import Child
+from checker.child.limits import Limits
+from checker.child.serve import Service
 from checker.errors import CannotDecide, QueryDied, QueryFailed
 
 if TYPE_CHECKING:
@@ -76,6 +79,14 @@ def loader(memory_mb: int = LOADER_MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnect
         yield connection
     finally:
         connection.close()
+
+
+def locked_child(service: Service, limits: Limits) -> Child:
+    """A child for `service`, which opens DuckDB. Raises what `Child` raises."""
+    import duckdb  # before the first fork, so that no child has to
+
+    assert duckdb.__version__
+    return Child(service, limits)
 
 
 class LockedEngine:

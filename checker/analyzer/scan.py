@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checker.analyzer.batches import BLOCK_BYTES, BatchFile, digest_of, plain_bytes
+from checker.analyzer.batches import BLOCK_BYTES, HeldBatch, digest_of, plain_bytes
 from checker.analyzer.fast_path import FastPath, literal
 from checker.analyzer.lines import MAX_LINE_BYTES
+from checker.analyzer.unpack import PLAIN
 
 if TYPE_CHECKING:
     import duckdb
 
 SCAN_BYTES = 256 << 10  # small enough to stay in a core's own cache
 WHOLE_FILE_BYTES = 32 << 20  # larger files are matched block by block, in bounded memory
+MAX_LINES = 20_000_000  # of a batch, before any is looked at: the shortest cost the most time for their bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +30,36 @@ class Scan:
     has_short_lines: bool
 
 
-def scan(batch: BatchFile) -> Scan:
-    """Read the batch once. Raises OSError, EOFError or ValueError where it cannot be read."""
-    plain = _is_plain(batch)
+def scan(batch: HeldBatch) -> Scan:
+    """Read the batch once. Raises OSError, EOFError or ValueError where it cannot be read, or not in time."""
+    plain = batch.packing == PLAIN
     sha256, newlines, rest, short, last = hashlib.sha256(), 0, 0, True, b"\n"
     with plain_bytes(batch) as stream:
         while block := stream.read(SCAN_BYTES):
             if plain:
                 sha256.update(block)
             newlines += block.count(b"\n")
+            _check_lines(newlines)
             last = block[-1:]
             short = short and _has_short_lines(block, rest)
             rest = len(block) - block.rfind(b"\n") - 1 if b"\n" in block else rest + len(block)
-    digest = sha256.hexdigest() if plain else digest_of(batch.path)
+    digest = sha256.hexdigest() if plain else digest_of(batch)
     return Scan(digest, newlines + (last != b"\n"), short)
 
 
+def _check_lines(lines: int) -> None:
+    if lines > MAX_LINES:
+        raise ValueError(f"holds more than {MAX_LINES:,} lines, the most that is read; look at what wrote it")
+
+
 def matching_columns(
-    connection: duckdb.DuckDBPyConnection, batch: BatchFile, fast_path: FastPath, candidates: Sequence[Sequence[str]]
+    connection: duckdb.DuckDBPyConnection, batch: HeldBatch, fast_path: FastPath, candidates: Sequence[Sequence[str]]
 ) -> Sequence[str] | None:
     """The first of the `candidates` (lists of columns) whose grammar accepts every line, None where none does."""
     for columns in candidates:
         if {"ts", "event", "phase"} <= set(columns) and _matches(connection, batch, fast_path.pattern(columns)):
             return columns
     return None
-
-
-def _is_plain(batch: BatchFile) -> bool:
-    return batch.path.name.endswith(".jsonl")
 
 
 def _has_short_lines(block: bytes, before: int) -> bool:
@@ -69,11 +73,11 @@ def _has_short_lines(block: bytes, before: int) -> bool:
     return True
 
 
-def _matches(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: str) -> bool:
+def _matches(connection: duckdb.DuckDBPyConnection, batch: HeldBatch, pattern: str) -> bool:
     import duckdb
 
     match = f"regexp_full_match(content, $pattern${pattern}$pattern$)"
-    if _is_plain(batch) and batch.path.stat().st_size <= WHOLE_FILE_BYTES:
+    if batch.packing == PLAIN and batch.size <= WHOLE_FILE_BYTES:
         try:
             row = connection.execute(f"select {match} from read_text({literal(str(batch.path))})").fetchone()
         except duckdb.InvalidInputException:  # not UTF-8
@@ -88,7 +92,7 @@ def _matches(connection: duckdb.DuckDBPyConnection, batch: BatchFile, pattern: s
         return False
 
 
-def _blocks(batch: BatchFile) -> Iterator[bytes]:
+def _blocks(batch: HeldBatch) -> Iterator[bytes]:
     """The batch in blocks of whole lines; only the last may end without a newline."""
     rest = b""
     with plain_bytes(batch) as stream:

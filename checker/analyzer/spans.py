@@ -16,7 +16,7 @@ from checker.analyzer.ingest import SEAL_EVENT, ingest, read_numbered
 from checker.analyzer.queries import Query
 from checker.analyzer.results import measurements
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.sandbox import LockedEngine, Rows, loader, rows_of, sent_rows
+from checker.analyzer.sandbox import LockedEngine, Rows, loader, locked_child, rows_of, sent_rows
 from checker.analyzer.telemetry import KnownBatch
 from checker.analyzer.typed import numbered_events
 from checker.child.handle import Child
@@ -98,7 +98,7 @@ def open_span(span: Span, rules: IngestRules, limits: Limits, fill: Fill | None 
 
     Raises CannotDecide where a batch can no longer be read.
     """
-    with Child(partial(_service, span, rules, limits.query_memory_mb, fill), limits) as child:
+    with locked_child(partial(_service, span, rules, limits.query_memory_mb, fill), limits) as child:
         events, copies = child.told
         yield OpenSpan(span, child, _by_start(events), _by_start(copies))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from checker.analyzer.batch_index import Alert, BatchIndex, ReleaseSeen, index_document, index_of
-from checker.analyzer.batches import BatchFile, LogFolder, digest_of
+from checker.analyzer.batches import BatchFile, LogFolder, file_digest
 from checker.analyzer.cache import Cache, checksum_of, own_file
 from checker.analyzer.ingest import ingest
 from checker.analyzer.rules import IngestRules
@@ -48,7 +49,11 @@ class Telemetry:
 
     def has_batch(self, window_start: datetime) -> bool:
         """Whether the window has a batch of its own, readable or not."""
-        return window_start in self.batches or window_start in self.unreadable
+        return window_start in self.batches or self.is_unreadable(window_start)
+
+    def is_unreadable(self, window_start: datetime) -> bool:
+        """Whether a batch that bears a time in the window could not be read."""
+        return any(window_start <= start < window_start + self.window for start in self.unreadable)
 
     def touches(self, window_start: datetime) -> tuple[KnownBatch, ...]:
         """Batches that hold events of the window, oldest first."""
@@ -59,7 +64,7 @@ class Telemetry:
         parts = []
         start = window_start - lookback
         while start <= window_start:
-            own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{'!' if start in self.unreadable else ''}"
+            own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{'!' if self.is_unreadable(start) else ''}"
             parts.append(
                 own + ",".join(f"{stamp(batch.file.start)}={self._seen(batch)}" for batch in self.touches(start))
             )
@@ -147,7 +152,9 @@ def load_telemetry(
 def _know(
     files: Sequence[BatchFile], folder: LogFolder, cache: Cache, rules: IngestRules, run: Mapper, verify: bool
 ) -> tuple[dict[datetime, KnownBatch], dict[datetime, str]]:
-    place = hashlib.sha256(str(folder.path.resolve()).encode()).hexdigest()[:16]
+    place = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:16]
+    unreadable = folder.refused(files, rules.window)
+    files = [batch for batch in files if batch.start not in unreadable]
     names = {batch: f"{place}/{batch.path.name}" for batch in files}
     digests = _known_digests(files, names, cache, verify)
     keys = {batch: batch_key(rules, batch, digest) for batch, digest in digests.items()}
@@ -161,7 +168,6 @@ def _know(
             known[batch.start] = _known_batch(batch, index_of(row["index"]), key, cache, row["checksum"])
         else:
             missing.append(batch)
-    unreadable: dict[datetime, str] = {}
     for batch, result in zip(missing, _read_missing(missing, cache, rules, run), strict=True):
         if isinstance(result, str):
             unreadable[batch.start] = result
@@ -183,8 +189,8 @@ def _known_digests(
         row = rows.get(names[batch])
         try:
             if row and tuple(row[:4]) == batch.signature():
-                digests[batch] = digest_of(batch.path) if verify else row[4]
-        except OSError:
+                digests[batch] = file_digest(batch) if verify else row[4]
+        except (OSError, ValueError):
             continue  # it is read, and fails, as one that the cache does not know
     return digests
 
@@ -211,6 +217,9 @@ class _Reader:
         try:
             signature = batch.signature()
             index = ingest(connection, batch, self.rules, scratch, self.likely)
+            if batch.signature() != signature:
+                scratch.unlink()
+                return f"{batch.path.name}: changed while it was read; run the command again once it lies still"
         except OSError as fault:
             return f"{batch.path.name}: cannot be read: {fault.strerror}"
         except CannotDecide as fault:

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from checker.analyzer.batches import BatchFile, Line, plain_bytes, read_lines
+from checker.analyzer.batches import HeldBatch, Line, plain_bytes, read_lines
 from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, literal, quote
 from checker.analyzer.lines import MAX_LINE_BYTES, Fault, line_checker
 from checker.analyzer.rules import IngestRules
+from checker.analyzer.unpack import PLAIN
 
 if TYPE_CHECKING:
     import duckdb
 
 _LIMITS = f"maximum_object_size = {2 * MAX_LINE_BYTES}, ignore_errors = false"
+MAX_BROKEN_LINES = 200_000  # of a batch; each takes many times as long as a sound one
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,18 @@ class Loaded:
     has_numbers: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A file of sound lines as DuckDB reads it; `numbers` lists their numbers, a line each, without it 0, 1, 2 …"""
+
+    path: Path
+    packing: str = PLAIN
+    numbers: Path | None = None
+
+
 def load_whole(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
+    batch: HeldBatch,
     rules: IngestRules,
     fast_path: FastPath,
     lines: int,
@@ -53,7 +64,7 @@ def load_whole(
     import duckdb
 
     try:
-        write_typed(connection, path, rules, columns, events)
+        write_typed(connection, Lines(batch.path, batch.packing), rules, columns, events)
     except duckdb.Error:
         return None
     missing = "".join(
@@ -65,34 +76,43 @@ def load_whole(
 
 def load_line_by_line(
     connection: duckdb.DuckDBPyConnection,
-    batch: BatchFile,
+    batch: HeldBatch,
     rules: IngestRules,
     events: Path,
     note: Callable[[Line, Fault], None] | None = None,
 ) -> Loaded:
-    """Load the lines that are sound into the file `events`, and count the others by reason; `note` hears of those."""
+    """Load the lines that are sound into the file `events`, and count the others by reason; `note` hears of those.
+
+    Raises OSError, EOFError, duckdb.Error, and ValueError for more than `MAX_BROKEN_LINES`.
+    """
     check = line_checker(rules.schema)
     faults: Counter[str] = Counter()
-    numbers: list[int] = []
     lines = 0
     columns = list(rules.schema.columns)
-    scratch = events.with_suffix(".lines")
+    scratch, numbers = events.with_suffix(".lines"), events.with_suffix(".numbers")
     try:
-        with scratch.open("wb") as accepted, plain_bytes(batch) as stream:
+        with scratch.open("wb") as accepted, numbers.open("w") as accepted_numbers, plain_bytes(batch) as stream:
             for line in read_lines(stream, MAX_LINE_BYTES):
                 lines += 1
                 if fault := check(line.content, line.whole):
                     faults[fault.reason] += 1
+                    _check_broken(faults.total())
                     if note:
                         note(line, fault)
                 else:
                     accepted.write(line.content + b"\n")
-                    numbers.append(line.number)
-        write_typed(connection, scratch, rules, columns, events, numbers)
+                    accepted_numbers.write(f"{line.number}\n")
+        write_typed(connection, Lines(scratch, numbers=numbers), rules, columns, events)
     finally:
         scratch.unlink(missing_ok=True)
+        numbers.unlink(missing_ok=True)
     *_, loaded = _loaded(connection, rules, columns, "true", "typed", lines)
     return replace(loaded, faults=faults, has_numbers=True)
+
+
+def _check_broken(broken: int) -> None:
+    if broken > MAX_BROKEN_LINES:
+        raise ValueError(f"more than {MAX_BROKEN_LINES:,} of its lines are broken; look at what wrote it")
 
 
 def _loaded(
@@ -125,13 +145,12 @@ def event_time(columns: Iterable[str], schema: EventSchema) -> str:
 
 def write_typed(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
+    lines: Lines,
     rules: IngestRules,
     columns: Sequence[str],
     events: Path,
-    line_numbers: Sequence[int] | None = None,
 ) -> None:
-    """Write a file of sound lines, numbered 0, 1, 2 … or by `line_numbers`, to `events`; `typed` then shows it.
+    """Write a file of sound lines to the file `events`; `typed` then shows it.
 
     Raises duckdb.Error.
     """
@@ -140,13 +159,14 @@ def write_typed(
         f"timezone('UTC', {quote(name)}) as {quote(name)}" if schema.columns[name] == "TIMESTAMP" else quote(name)
         for name in columns
     )
-    source = f"(select {selected} from {_reader(path, schema, columns)})"
+    source = f"(select {selected} from {_reader(lines, schema, columns)})"
     kept = [*map(quote, columns)]
     if rules.with_payload:
-        source += f" positional join (select json as payload from read_ndjson_objects({literal(str(path))}, {_LIMITS}))"
+        objects = f"read_ndjson_objects({_opened(lines)}, {_LIMITS})"
+        source += f" positional join (select json as payload from {objects})"
         kept.append("payload")
-    if line_numbers is not None:
-        source += " positional join (select unnest($1::bigint[]) as line_number)"
+    if lines.numbers is not None:
+        source += f" positional join (select line_number from {_numbers(lines.numbers)})"
         kept.append("line_number")
     placed = event_time(columns, schema)
     seconds = int(rules.window.total_seconds())
@@ -154,9 +174,8 @@ def write_typed(
         connection,
         f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)} from {source}",
         events,
-        None if line_numbers is None else [list(line_numbers)],
     )
-    numbered = numbered_events(events, line_numbers is not None)
+    numbered = numbered_events(events, lines.numbers is not None)
     connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from ({numbered})")
 
 
@@ -168,15 +187,21 @@ def numbered_events(events: Path, has_numbers: bool) -> str:
     return f"select * exclude (file_row_number), file_row_number as line_number from {rows}"
 
 
-def copy_to(
-    connection: duckdb.DuckDBPyConnection, query: str, events: Path, parameters: list[Any] | None = None
-) -> None:
+def copy_to(connection: duckdb.DuckDBPyConnection, query: str, events: Path) -> None:
     """Write the rows of `query` to the Parquet file `events`."""
     connection.execute(
-        f"copy ({query}) to {literal(str(events))} (format parquet, compression zstd, parquet_version v2)", parameters
+        f"copy ({query}) to {literal(str(events))} (format parquet, compression zstd, parquet_version v2)"
     )
 
 
-def _reader(path: Path, schema: EventSchema, columns: Sequence[str]) -> str:
+def _opened(lines: Lines) -> str:
+    return f"{literal(str(lines.path))}, compression = {literal(lines.packing)}"
+
+
+def _numbers(path: Path) -> str:
+    return f"read_csv({literal(str(path))}, columns = {{line_number: 'BIGINT'}}, header = false, auto_detect = false)"
+
+
+def _reader(lines: Lines, schema: EventSchema, columns: Sequence[str]) -> str:
     types = ", ".join(f"{quote(name)}: {literal(schema.read_type(name))}" for name in columns)
-    return f"read_json({literal(str(path))}, format = 'newline_delimited', columns = {{{types}}}, {_LIMITS})"
+    return f"read_json({_opened(lines)}, format = 'newline_delimited', columns = {{{types}}}, {_LIMITS})"

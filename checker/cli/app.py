@@ -9,6 +9,7 @@ import traceback
 import click
 
 from checker import __version__
+from checker.cli import say
 from checker.errors import PhasegateError
 
 INTERRUPTED = 130  # as shells have it for SIGINT
@@ -69,23 +70,21 @@ def main() -> None:
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
     except click.ClickException as fault:
-        fault.show()
+        say.fault(fault)
         sys.exit(fault.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say.note("interrupted")
         sys.exit(INTERRUPTED)
     except PhasegateError as fault:
         if debug:
-            traceback.print_exc()
-        click.echo(str(fault), err=True)
+            say.note(traceback.format_exc())
+        say.note(str(fault))
         sys.exit(fault.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(70)
     except Exception as fault:
         if debug:
-            traceback.print_exc()
-        click.echo(
-            f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.", err=True
-        )
+            say.note(traceback.format_exc())
+        say.note(f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.")
         sys.exit(70)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.cli import say
 from checker.cli.common import (
     cache_option,
     open_request,
@@ -18,8 +19,9 @@ from checker.cli.common import (
     source_options,
     threads_option,
 )
+from checker.cli.formats.show import FORMATS, Screen, show
 from checker.cli.sources import shown_folder, source_arguments
-from checker.model import CheckResult, Decision, Status
+from checker.model import Decision, Status
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
@@ -33,7 +35,14 @@ EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA:
 @click.option("--events-of", metavar="PHASE", help="Judge the events of another phase (a what-if).")
 @source_options
 @click.option("--fixture", type=click.Path(path_type=Path), help="One JSONL file instead of --logs, and no ledger.")
-@click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(FORMATS)),
+    default="table",
+    show_default=True,
+    help="table for people; json, junit (XML), github (annotations), markdown (a job's summary) for programs.",
+)
 @click.option("--dry-run", is_flag=True, help="Also show the notices that would go out.")
 @click.option("--fail-on-warn", is_flag=True, help="Exit 1 for a warning.")
 @click.option("--verify-logs", is_flag=True, help="Hash every batch again, whatever the cache says.")
@@ -75,8 +84,8 @@ def command(
     ) as request:
         result = check(governed, request, past := read_past(request))
     if past.torn:
-        click.echo(f"ledger: {past.torn}", err=True)
-    _show(result, governed, format_, source_arguments(ctx))
+        say.note(f"ledger: {past.torn}")
+    show(format_, result, governed.policy, _screen(source_arguments(ctx)))
     if not fixture:
         _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))
     outcome = result.decision.outcome
@@ -91,23 +100,22 @@ def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, s
     listed = LogFolder(folder)
     starts = [batch.start for batch in listed.batches]
     for name in listed.passed_over:
-        click.echo(f"{shown}: not a batch, passed over: {name}; expected a file named like {EXAMPLE}", err=True)
+        say.note(f"{shown}: not a batch, passed over: {name}; expected a file named like {EXAMPLE}")
     if decision.window.start in starts:
         return
     earlier = [start for start in starts if start < decision.window.start]
     if not starts:
-        click.echo(f"no logs: {shown} holds no batch; start the collector, or name a folder with --logs", err=True)
+        say.note(f"no logs: {shown} holds no batch; start the collector, or name a folder with --logs")
         return
     if not earlier:
         told = f"the earliest of {len(starts)} batches in {shown} is {iso(min(starts))}; look at --as-of"
-        click.echo(f"no logs by {iso(decision.as_of)}: {told}", err=True)
+        say.note(f"no logs by {iso(decision.as_of)}: {told}")
         return
     newest = window_at(max(earlier), governed.policy.window)
     what = "stale logs" if max(starts) == newest.start else "a batch is missing"
-    click.echo(
+    say.note(
         f"{what}: the newest before the judged window is {iso(newest.start)}; look at the collector,"
-        f" or judge what was with --as-of {iso(closed_at(newest, governed.policy.lateness))}",
-        err=True,
+        f" or judge what was with --as-of {iso(closed_at(newest, governed.policy.lateness))}"
     )
 
 
@@ -117,19 +125,8 @@ def exit_code(decision: Decision) -> int:
     return 3 if code == 0 and decision.gate.error else code
 
 
-def _show(result: CheckResult, governed: Governed, format_: str, source: tuple[str, ...]) -> None:
-    if format_ == "json":
-        from checker.cli.formats.json_document import to_json
-
-        click.echo(to_json(result, governed.policy), nl=False)
-        return
+def _screen(source: tuple[str, ...]) -> Screen:
     from checker.cli.formats.layout import colour_wanted
-    from checker.cli.formats.table import render_table
 
-    colour = colour_wanted(sys.stdout.isatty(), os.environ)
-    width = shutil.get_terminal_size((80, 24)).columns
-    click.echo(
-        render_table(result, governed.policy, colour=colour, width=min(width, 100), source=source),
-        color=colour,
-        nl=False,
-    )
+    columns = shutil.get_terminal_size((80, 24)).columns
+    return Screen(colour_wanted(sys.stdout.isatty(), os.environ), min(columns, 100), source)

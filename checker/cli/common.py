@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from checker.cli import say
 from checker.errors import UsageError
 from checker.windows import parse_iso
 
@@ -158,6 +159,6 @@ def progress_line(label: str) -> Progress | None:
         return None
 
     def show(done: int, total: int) -> None:
-        click.echo(f"\r{label} {done}/{total}", nl=done == total, err=True)
+        say.progress(label, done, total)
 
     return show

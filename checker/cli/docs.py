@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from checker.cli import say
 from checker.errors import Problem, UsageError
 
 
@@ -42,18 +43,18 @@ def command(policy_path: Path, only_check: bool) -> None:
     for name, text in renewed.items():
         if text != found[name]:
             _replace(policy.root / name, text)
-            click.echo(f"{name}: renewed")
+            say.text(f"{name}: renewed")
         else:
-            click.echo(f"{name}: in step")
+            say.text(f"{name}: in step")
 
 
 def _report(problems: list[Problem], count: int) -> None:
     """Say what is out of step; exit 1 where something is."""
     if not problems:
-        click.echo(f"{count} {'document is' if count == 1 else 'documents are'} in step with the policy")
+        say.text(f"{count} {'document is' if count == 1 else 'documents are'} in step with the policy")
         return
     for problem in problems:
-        click.echo(str(problem), err=True)
+        say.note(str(problem))
     raise click.exceptions.Exit(1)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.cli import say
 from checker.cli.common import (
     Instant,
     cache_option,
@@ -112,7 +113,7 @@ def _decision(governed: Governed, request: Request, at: datetime | None, place: 
         )
     past = read_past(request)
     if past.torn:
-        click.echo(f"ledger: {past.torn}", err=True)
+        say.note(f"ledger: {past.torn}")
     if at is None:
         return check(governed, request, past).decision
     length, lateness = governed.policy.window, governed.policy.lateness
@@ -181,4 +182,7 @@ def _show(found: Explanation | BatchAccount, governed: Governed, format_: str, s
     else:
         text = render_explanation(found, policy, colour=colour, width=WIDTH, source=source)
         document = explanation_document(found, policy)
-    click.echo(to_text(document) if format_ == "json" else text, nl=False, color=colour)
+    if format_ == "json":
+        say.document(to_text(document))
+    else:
+        say.text(text, styled=colour)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from checker.cli import say
 from checker.cli.check import exit_code
 from checker.cli.common import (
     Instant,
@@ -66,7 +67,7 @@ def command(
     ) as request:
         past = read_past(request)
         if past.torn:
-            click.echo(f"ledger: {past.torn}", err=True)
+            say.note(f"ledger: {past.torn}")
         codes = set(_show(replay(governed, request, past, since, until), format_))
     if not codes:
         raise CannotDecide("no window of the span is closed; nothing was judged (look at --since, --until and --as-of)")
@@ -79,8 +80,10 @@ def _show(decisions: Iterable[Decision], format_: str) -> Iterator[int]:
     from checker.cli.formats.replay_table import replay_header, replay_row
 
     if format_ == "table":
-        click.echo(replay_header())
+        say.text(replay_header())
     for decision in decisions:
-        text = to_json_line(replay_line(decision)) if format_ == "jsonl" else replay_row(decision) + "\n"
-        click.echo(text, nl=False)
+        if format_ == "jsonl":
+            say.document(to_json_line(replay_line(decision)))
+        else:
+            say.text(replay_row(decision))
         yield exit_code(decision)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from checker.cli import say
 from checker.errors import UsageError
 from checker.simulate.batches import Batch, simulate
 from checker.simulate.scenario import Run, Scenario, plan_run
@@ -56,11 +57,11 @@ def command(
     Example: phasegate simulate --scenario violation-latency --out /tmp/logs
     """
     if listing:
-        click.echo(_listed(), nl=False)
+        say.text(_listed())
         return
     run = plan_run(_scenario(name), seed, _instant(start), windows, saves, phase)
     written = _write(simulate(run), run.windows, folder, file, force)
-    click.echo(_told(run, written, "--logs" if folder else "--fixture", folder or file))
+    say.text(_told(run, written, "--logs" if folder else "--fixture", folder or file))
 
 
 def _write(batches: Iterator[Batch], windows: int, folder: Path | None, file: Path | None, force: bool) -> Written:
@@ -107,7 +108,7 @@ def _with_progress(batches: Iterator[Batch], windows: int) -> Iterator[Batch]:
     if not sys.stderr.isatty():
         yield from batches
         return
-    with click.progressbar(batches, length=windows, label="windows", file=sys.stderr) as bar:
+    with say.bar(batches, windows, "windows") as bar:
         yield from bar
 
 

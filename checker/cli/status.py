@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.cli import say
 from checker.cli.common import (
     cache_option,
     open_request,
@@ -61,10 +62,10 @@ def command(
     ) as request:
         standing = _standing(governed, request, shown_folder(governed.policy, logs))
     if format_ == "json":
-        click.echo(to_text(status_document(standing, governed.policy)), nl=False)
+        say.document(to_text(status_document(standing, governed.policy)))
         return
     colour = colour_wanted(sys.stdout.isatty(), os.environ)
-    click.echo(render_status(standing, governed.policy, colour=colour, width=WIDTH), nl=False, color=colour)
+    say.text(render_status(standing, governed.policy, colour=colour, width=WIDTH), styled=colour)
 
 
 def _standing(governed: Governed, request: Request, shown: str) -> Standing:

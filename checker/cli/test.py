@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from checker.cli import say
 from checker.cli.common import policy_option, progress_line, read_governed, threads_option
 from checker.errors import CannotDecide
 
@@ -42,5 +43,8 @@ def command(
             f"Write {FOLDER}/{suite.untested[0].removesuffix('.sql')}.yaml, as docs/query-tests.md shows"
         )
     report = run_suite(governed, suite, local_mapper(threads, progress_line("testing")))
-    click.echo((render_json if format_ == "json" else render_table)(report), nl=False)
+    if format_ == "json":
+        say.document(render_json(report))
+    else:
+        say.text(render_table(report))
     ctx.exit(1 if report.failed or (report.untested and not allow_untested) else 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.cli import say
 from checker.cli.common import (
     Instant,
     cache_folder,
@@ -61,17 +62,17 @@ def command(
     validation = validate_governed(policy, template_faults)
     if validation.problems:
         if format_ == "json":
-            click.echo(to_text(validate_document(validation, None)), nl=False)
+            say.document(to_text(validate_document(validation, None)))
         raise GovernedFilesInvalid(validation.problems)
     if ledger is not None:
         _read_ledger(policy, ledger, clock(as_of))
     if format_ == "table":
-        click.echo(validation_text(validation), nl=False)
+        say.text(validation_text(validation))
     report = None if logs is None else _logs(policy, logs, clock(as_of), threads, use_cache)
     if format_ == "json":
-        click.echo(to_text(validate_document(validation, report)), nl=False)
+        say.document(to_text(validate_document(validation, report)))
     elif report is not None:
-        click.echo(logs_text(report, _place(ctx, policy, logs)), nl=False)
+        say.text(logs_text(report, _place(ctx, policy, logs)))
     ctx.exit(0 if report is None or report.is_sound else 1)
 
 
@@ -81,7 +82,7 @@ def _read_ledger(policy: Path, ledger: Path, as_of: datetime) -> None:
 
     found = read_ledger(ledger_file(read_governed(policy), ledger), as_of)
     if found.torn:
-        click.echo(f"ledger: {found.torn}", err=True)
+        say.note(f"ledger: {found.torn}")
 
 
 def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cache: bool) -> LogReport:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
 from checker.governance.document_tables import TABLES
+from checker.policy.governed_text import Refused, governed_bytes
 from checker.policy.model import Policy
 from checker.schemas import listed, nearest
 
@@ -43,13 +44,15 @@ def documents(root: Path) -> tuple[Path, ...]:
 
 def read(path: Path) -> str:
     """The text of a document, its line ends as they are. Raises UsageError where it cannot be read."""
+    shown = f"{_FOLDER}/{path.name}"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
+        return governed_bytes(path.parent, path.name).decode()
+    except Refused as refusal:
+        raise UsageError(f"{shown}: {refusal}") from None
     except OSError as error:
-        raise UsageError(f"{_FOLDER}/{path.name}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{shown}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{_FOLDER}/{path.name}: is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+        raise UsageError(f"{shown}: is not UTF-8 (byte {error.start}); save it as UTF-8") from error
 
 
 def outdated(policy: Policy, text: str, path: str) -> list[Problem]:

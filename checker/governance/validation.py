@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.analyzer.governed import Parts, limits_of, read_parts
+from checker.analyzer.governed import Parts, limits_of, read_parts, template_sources
 from checker.analyzer.probe import gate_problems, slo_problems
 from checker.analyzer.spans import SloTask
 from checker.errors import Problem
@@ -65,12 +65,6 @@ def _run_problems(parts: Parts) -> Iterator[Problem]:
     limits = limits_of(policy)
     yield from slo_problems(tasks, rules, policy.phase_names[0], limits)
     yield from gate_problems(policy, parts.queries, limits)
-
-
-def template_sources(policy: Policy) -> dict[str, str]:
-    """Text by name of every template that a notice uses; one that is no UTF-8 has replacement characters."""
-    names = {rule.template for rule in policy.notices.values()}
-    return {name: (policy.templates_root / name).read_text("utf-8", errors="replace") for name in sorted(names)}
 
 
 def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:

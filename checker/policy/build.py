@@ -8,7 +8,7 @@ from typing import Any
 
 from checker.model import Comparison, OnViolation, Threshold
 from checker.policy.durations import parse_duration
-from checker.policy.model import Collector, Gate, NoticeRule, Phase, Policy, Rollback, Slo
+from checker.policy.model import Collector, Gate, Limits, NoticeRule, Phase, Policy, Rollback, Slo
 from checker.policy.rules import DEFAULT_LATENESS, DEFAULT_MAX_LATE
 from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
 
@@ -35,6 +35,7 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         rollback=_rollback(document["rollback"]),
         collector=_collector(document.get("collector", {}), document["window"]),
         allow_looser=document.get("allow_looser"),
+        limits=_limits(document.get("limits", {})),
     )
 
 
@@ -125,3 +126,8 @@ def _collector(collector: dict[str, Any], window: str) -> Collector:
         delay_limit=_time(collector.get("delay_limit", "5m")),
         retry=tuple(_time(pause) for pause in collector.get("retry", _DEFAULT_RETRY)),
     )
+
+
+def _limits(limits: dict[str, Any]) -> Limits:
+    given: dict[str, Any] = {key: value if isinstance(value, int) else _time(value) for key, value in limits.items()}
+    return Limits(**given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +10,12 @@ from typing import NamedTuple
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.policy.build import build_policy
 from checker.policy.cursor import Cursor
-from checker.policy.files import file_faults, unused_files
+from checker.policy.files import content_problems, file_faults, strange_entries, unused_files
 from checker.policy.model import Policy
 from checker.policy.rules import (
     command_faults,
     gate_faults,
+    limit_faults,
     notice_faults,
     one_line_faults,
     phase_faults,
@@ -29,6 +31,7 @@ RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
     gate_faults,
     notice_faults,
     span_faults,
+    limit_faults,
     command_faults,
     threshold_faults,
 )
@@ -48,8 +51,6 @@ def load_policy(path: Path) -> Policy:
     Raises GovernedFilesInvalid with every fault of the policy, and of the files that it names or forgets.
     """
     location = locate(path)
-    if location.path.is_symlink():
-        raise GovernedFilesInvalid([Problem(location.shown_as, 0, 0, "is a link; put the file itself there")])
     tree = read_yaml(location.path, location.shown_as)
     problems = [*tree.problems, *_content_problems(tree, location)]
     if problems:
@@ -58,17 +59,23 @@ def load_policy(path: Path) -> Policy:
 
 
 def locate(path: Path) -> Location:
-    """Where the policy `path` lies; a link in the folders above it is followed, the file itself is not.
+    """Where the policy `path` lies; links above the project are followed, the policy's folder and file are none.
 
-    Raises GovernedFilesInvalid where those links go in a circle.
+    Raises GovernedFilesInvalid where those links go in a circle, or the folder is a link: the project is its parent.
     """
     try:
         folder = path.parent.resolve()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise GovernedFilesInvalid([Problem(path.name, 0, 0, "its folder cannot be reached")]) from error
+    if _is_link(path.parent):
+        raise GovernedFilesInvalid([Problem(f"{path.parent.name}", 0, 0, "is a link; put the folder itself there")])
     root = folder.parent
     place = folder / path.name
     return Location(place, root, place.relative_to(root).as_posix())
+
+
+def _is_link(folder: Path) -> bool:
+    return os.path.islink(folder)  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
 
 
 def _content_problems(tree: Tree, location: Location) -> Iterator[Problem]:
@@ -86,3 +93,5 @@ def _content_problems(tree: Tree, location: Location) -> Iterator[Problem]:
         known |= {(fault.path, fault.on_key) for fault in new if not fault.is_absence}
         yield from (tree.problem(fault.path, fault.message, fault.on_key) for fault in new)
     yield from unused_files(policy, location.root, policy_folder, location.shown_as)
+    yield from strange_entries(policy, location.root, policy_folder)
+    yield from content_problems(policy, location.root, policy_folder)

@@ -90,6 +90,22 @@ class Collector:
     retry: tuple[timedelta, ...]
 
 
+MAX_QUERY_DEADLINE = timedelta(minutes=2)
+MAX_MEASURING_DEADLINE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What measuring may take: one query's time, the time of all queries of one command, one query's memory (MiB).
+
+    The caps are part of the code and of the schema, because a stranger may write the policy.
+    """
+
+    query_deadline: timedelta = timedelta(seconds=30)
+    measuring_deadline: timedelta = timedelta(minutes=10)
+    query_memory_mb: int = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A sound policy. `path` is the file, `root` the project (the parent of the file's folder)."""
@@ -110,6 +126,7 @@ class Policy:
     rollback: Rollback
     collector: Collector
     allow_looser: str | None
+    limits: Limits = Limits()
 
     @property
     def phase_names(self) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 from checker.policy.cursor import Cursor, phase_names, unknown
 from checker.policy.durations import DAY, parse_duration
-from checker.policy.model import COMPLETE, OFF
+from checker.policy.model import COMPLETE, MAX_MEASURING_DEADLINE, MAX_QUERY_DEADLINE, OFF, Limits
 from checker.schemas import Fault, listed, nearest
 
 PLACEHOLDERS = ("{target}", "{phase}", "{rollback_to}", "{reason}")
+MAX_ARGUMENT_LENGTH = 500  # as the schema says; a longer argument is told of already
 DEFAULT_LATENESS = "5m"
 DEFAULT_MAX_LATE = "24h"
 
@@ -99,13 +101,35 @@ def _lateness_faults(policy: Cursor) -> Iterator[Fault]:
         yield place.fault(f"{told}: an event is that old when its batch is sealed")
 
 
+def limit_faults(policy: Cursor) -> Iterator[Fault]:
+    """Deadlines past their caps, and a query's that is longer than that of all queries together."""
+    limits = policy.at("limits")
+    query, measuring = limits.at("query_deadline"), limits.at("measuring_deadline")
+    for deadline, most in ((query, MAX_QUERY_DEADLINE), (measuring, MAX_MEASURING_DEADLINE)):
+        if deadline.duration and deadline.duration > most:
+            yield deadline.fault(
+                f"{deadline.value} is longer than a policy may ask for; write at most {_minutes(most)}"
+            )
+    of_one = query.duration or Limits().query_deadline
+    of_all = measuring.duration or Limits().measuring_deadline
+    if of_one <= MAX_QUERY_DEADLINE and of_one > of_all:
+        told = f"{measuring.value} for all queries is shorter than one query's deadline"
+        yield measuring.fault(f"{told} ({query.value or '30s, the default'}); write at least that")
+
+
+def _minutes(time: timedelta) -> str:
+    return f"{int(time / timedelta(minutes=1))}m"
+
+
 def command_faults(policy: Cursor) -> Iterator[Fault]:
     """Placeholders that the rollback's command cannot have."""
     for index, argument in enumerate(policy.at("rollback", "command").items):
-        found = _BRACED.findall(argument.text or "")
+        found = tuple(dict.fromkeys(_BRACED.findall((argument.text or "")[:MAX_ARGUMENT_LENGTH])))
         for braced in found:
             if braced not in PLACEHOLDERS:
                 hint = nearest(braced, PLACEHOLDERS)
                 yield argument.fault(f"{braced!r} is no placeholder{hint} (placeholders: {listed(PLACEHOLDERS)})")
         if index == 0 and found:
             yield argument.fault("the program is fixed; placeholders may stand in its arguments only")
+        elif found and (argument.text or "").startswith(found[0]):
+            yield argument.fault(f"a value that begins with '-' would be an option here; write '--name={found[0]}'")

@@ -13,7 +13,8 @@ from checker.policy.yaml_scalars import read_plain
 from checker.schemas import DocumentPath, dotted, shown
 
 MAX_DEPTH = 32
-MAX_NODES = 20_000
+MAX_NODES = 10_000
+MAX_NAMED = 5
 
 
 class Place(NamedTuple):
@@ -53,19 +54,26 @@ class Builder:
         next(events)
         start = next(events)
         if isinstance(start, yaml.StreamEndEvent):
-            raise self._stop(start, (), "the file is empty; expected a document")
+            raise UnreadableError(Problem(self.shown_as, 1, 1, "the file is empty; expected a document"))
+        self._refuse_directives(start)
         value = self._value(next(events), ())
         next(events)
-        after = next(events)
+        self._refuse_more(next(events))
+        return value
+
+    def _refuse_directives(self, start: yaml.Event) -> None:
+        if getattr(start, "version", None) or getattr(start, "tags", None):
+            self._fault(start, (), "a directive (%YAML, %TAG) is not read; remove it")
+
+    def _refuse_more(self, after: yaml.Event) -> None:
         if not isinstance(after, yaml.StreamEndEvent):
             raise self._stop(after, (), "a second document starts here; a file holds one")
-        return value
 
     def _value(self, event: yaml.Event, path: DocumentPath) -> Any:
         self.values.setdefault(path, place_of(event))
         self._count(event, path)
         if isinstance(event, yaml.AliasEvent):
-            self._fault(event, path, f"the alias {shown(f'*{event.anchor}')} is not read; write the value out")
+            self._refuse_alias(event, path)
             return None
         self._refuse_decorations(event, path)
         if isinstance(event, yaml.ScalarEvent):
@@ -78,6 +86,9 @@ class Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise self._stop(event, path[:1], f"the document holds more than {MAX_NODES} values")
+
+    def _refuse_alias(self, event: yaml.AliasEvent, path: DocumentPath) -> None:
+        self._fault(event, path, f"the alias {shown(f'*{event.anchor}')} is not read; write the value out")
 
     def _refuse_decorations(self, event: yaml.Event, path: DocumentPath) -> None:
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
@@ -97,14 +108,15 @@ class Builder:
         return value
 
     def _clean(self, event: yaml.ScalarEvent, path: DocumentPath) -> str:
-        hidden = {character for character in event.value if character not in "\n\t" and yaml_text.is_hidden(character)}
-        if not hidden:
+        columns = [column for column in yaml_text.hidden_columns(event.value) if event.value[column] != "\n"]
+        if not columns:
             return str(event.value)
         self.faulty.add(path)
+        hidden = {event.value[column] for column in columns}
         if not self._has_stand_ins or hidden != {yaml_text.STAND_IN}:
-            names = ", ".join(yaml_text.name_of(character) for character in sorted(hidden))
+            names = ", ".join(yaml_text.name_of(character) for character in sorted(hidden)[:MAX_NAMED])
             self._fault(event, path, f"the text holds {names}, which is not allowed; remove it")
-        return "".join(yaml_text.STAND_IN if character in hidden else character for character in event.value)
+        return yaml_text.with_stand_ins(event.value, columns)
 
     def _list(self, path: DocumentPath) -> list[Any]:
         items: list[Any] = []
@@ -140,7 +152,7 @@ class Builder:
         return None
 
     def _text_key(self, event: yaml.ScalarEvent, path: DocumentPath) -> str | None:
-        if _is_plain(event) and event.value == "<<":
+        if _is_merge(event):
             self._fault(event, path, "the merge key << is not read; write the keys out")
             return None
         key = self._clean(event, (*path, event.value))
@@ -161,6 +173,10 @@ class Builder:
 
     def _problem(self, event: yaml.Event, path: DocumentPath, message: str) -> Problem:
         return Problem(self.shown_as, *place_of(event), about(path, message))
+
+
+def _is_merge(event: yaml.ScalarEvent) -> bool:
+    return _is_plain(event) and event.value == "<<"
 
 
 def _is_plain(event: yaml.ScalarEvent) -> bool:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from pathlib import Path
 from typing import NamedTuple
 
 from checker.errors import Problem
 
 MAX_BYTES = 1 << 18
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_BYTE_ORDER_MARK = "\ufeff"
 STAND_IN = "\N{REPLACEMENT CHARACTER}"
+_BYTE_ORDER_MARK = "\ufeff"
+_AS_EMOJI = "\ufe0f"
+_SUSPECT = re.compile(r"[^\t\x20-\x7e]")
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NO_CHARACTERS = frozenset({"\ufffe", "\uffff", STAND_IN})
+# What Unicode says may be left undisplayed, beyond those categories: joiners, fillers, selectors of variants, tags.
+_UNDISPLAYED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 
 
 class GovernedText(NamedTuple):
@@ -20,22 +26,6 @@ class GovernedText(NamedTuple):
 
     text: str | None
     problems: tuple[Problem, ...]
-
-
-def read_text(path: Path, shown_as: str) -> GovernedText:
-    """The text of `path`, at most 256 KiB of UTF-8; what is wrong with it is in `problems`."""
-    try:
-        if path.exists() and not path.is_file():
-            return _unreadable(shown_as, "is no regular file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        return _unreadable(shown_as, "does not exist")
-    except OSError as error:
-        return _unreadable(shown_as, f"cannot be read: {error.strerror}")
-    if len(content) > MAX_BYTES:
-        return _unreadable(shown_as, f"is larger than {MAX_BYTES} bytes, the most that is read")
-    return decode(content, shown_as)
 
 
 def decode(content: bytes, shown_as: str) -> GovernedText:
@@ -56,33 +46,44 @@ def replace_hidden(text: str, shown_as: str) -> GovernedText:
     lines = text.split("\n")
     for index, line in enumerate(lines):
         is_last = index == len(lines) - 1
-        hidden = [column for column, character in enumerate(line) if character != "\t" and is_hidden(character)]
+        hidden = hidden_columns(line)
         if hidden and line.endswith("\r") and not is_last:
             hidden.pop()
         if hidden:
             message = f"{name_of(line[hidden[0]])} is not allowed; remove it"
             problems.append(Problem(shown_as, index + 1, hidden[0] + 1, message))
-            lines[index] = _with_stand_ins(line, hidden)
+            lines[index] = with_stand_ins(line, hidden)
     cleaned = "\n".join(lines)
     return GovernedText(cleaned[1:] if text.startswith(_BYTE_ORDER_MARK) else cleaned, tuple(problems))
 
 
-def _with_stand_ins(line: str, columns: list[int]) -> str:
+def with_stand_ins(line: str, columns: list[int]) -> str:
+    """`line` with the stand-in at these columns."""
     characters = list(line)
     for column in columns:
         characters[column] = STAND_IN
     return "".join(characters)
 
 
+def hidden_columns(text: str) -> list[int]:
+    """Where `text` holds characters that are hidden, from 0; a selector that makes a symbol an emoji (⚠️) is none."""
+    found = [match.start() for match in _SUSPECT.finditer(text) if is_hidden(match[0])]
+    return [column for column in found if not (text[column] == _AS_EMOJI and column and _is_symbol(text[column - 1]))]
+
+
+def _is_symbol(character: str) -> bool:
+    return unicodedata.category(character) in ("So", "Sm")
+
+
 def is_hidden(character: str) -> bool:
     """Whether it is a control, bidirectional, zero-width or other character that is not seen for what it is."""
-    return unicodedata.category(character) in _HIDDEN_CATEGORIES or character in _NO_CHARACTERS
+    return (
+        unicodedata.category(character) in _HIDDEN_CATEGORIES
+        or character in _NO_CHARACTERS
+        or _UNDISPLAYED.match(character) is not None
+    )
 
 
 def name_of(character: str) -> str:
     """`U+202E (RIGHT-TO-LEFT OVERRIDE)`."""
     return f"U+{ord(character):04X} ({unicodedata.name(character, 'no name')})"
-
-
-def _unreadable(shown_as: str, message: str) -> GovernedText:
-    return GovernedText(None, (Problem(shown_as, 0, 0, message),))

@@ -11,6 +11,7 @@ import yaml
 
 from checker.errors import Problem
 from checker.policy import yaml_text
+from checker.policy.governed_text import read_text
 from checker.policy.yaml_builder import Builder, Place, UnreadableError, about
 from checker.schemas import DocumentPath
 
@@ -22,7 +23,7 @@ class Tree:
     """A YAML document as plain values, with the place of each key and value.
 
     `faulty` are the paths whose value is a guess, because `problems` says something of them. Where `is_readable` is
-    false there is no value at all.
+    false there is no value at all. `end` is where the document ends: no problem lies beyond it.
     """
 
     shown_as: str
@@ -31,6 +32,7 @@ class Tree:
     faulty: frozenset[DocumentPath]
     keys: Mapping[DocumentPath, Place]
     values: Mapping[DocumentPath, Place]
+    end: Place
     is_readable: bool = True
 
     def position(self, path: DocumentPath, on_key: bool = False) -> Place:
@@ -44,13 +46,13 @@ class Tree:
 
     def problem(self, path: DocumentPath, message: str, on_key: bool = False) -> Problem:
         """`message` as a problem at the value at `path`, or at its key."""
-        line, column = self.position(path, on_key)
+        line, column = min(self.position(path, on_key), self.end)
         return Problem(self.shown_as, line, column, about(path, message))
 
 
 def read_yaml(path: Path, shown_as: str) -> Tree:
     """The YAML file `path`, called `shown_as` in problems. Raises nothing for what the file holds: see `problems`."""
-    return _tree_of(yaml_text.read_text(path, shown_as), shown_as)
+    return _tree_of(read_text(path, shown_as), shown_as)
 
 
 def parse_yaml(text: str, shown_as: str) -> Tree:
@@ -69,8 +71,20 @@ def _tree_of(governed: yaml_text.GovernedText, shown_as: str) -> Tree:
             builder.problems.append(stop.problem)
         except (yaml.YAMLError, ValueError) as error:
             builder.problems.append(_syntax_problem(error, shown_as))
-    problems = (*governed.problems, *builder.problems)
-    return Tree(shown_as, value, problems, frozenset(builder.faulty), builder.keys, builder.values, is_readable)
+    end = _end_of(governed.text or "")
+    problems = (*governed.problems, *(_inside(problem, end) for problem in builder.problems))
+    return Tree(shown_as, value, problems, frozenset(builder.faulty), builder.keys, builder.values, end, is_readable)
+
+
+def _end_of(text: str) -> Place:
+    rows = text.split("\n")
+    return Place(len(rows), len(rows[-1]) + 1)
+
+
+def _inside(problem: Problem, end: Place) -> Problem:
+    """`problem` where the reader found it, or at the end of a document that the reader went past."""
+    line, column = min(Place(problem.line, problem.column), end)
+    return Problem(problem.path, line, column, problem.message)
 
 
 def _syntax_problem(error: Exception, shown_as: str) -> Problem:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from checker.model import Criterion, Decision, GateResult, Judgement, OnViolation, Status
 from checker.policy.model import Policy, Slo
+from checker.reporter.escape import LIVE_IN_COMMANDS
 from checker.reporter.shell import command_line
 from checker.units import NOT_MEASURED, compact, number, threshold_text, value_in_unit, value_text
 from checker.windows import iso, stamp
@@ -14,6 +15,12 @@ Metrics = Mapping[str, Mapping[str, str]]
 Facts = Mapping[str, str | Metrics]
 
 NO_COMMAND = "not required"
+
+
+class Command(str):
+    """A command line: to be copied, so that it keeps its characters wherever it is shown."""
+
+    __slots__ = ()
 
 
 def facts(
@@ -40,7 +47,7 @@ def facts(
         "rollback_required": "true" if decision.rollback_required else "false",
         "rollback_to": decision.rollback_to or NO_COMMAND,
         "metric": metric,
-        "cmd": command_line(decision.command) if decision.command else NO_COMMAND,
+        "cmd": Command(command_line(decision.command, LIVE_IN_COMMANDS)) if decision.command else NO_COMMAND,
         "initiator": initiator,
         "reason": reason or (f"{metric} violation" if metric != NOT_MEASURED else ". ".join(decision.reasons)),
         "state": state,

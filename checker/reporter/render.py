@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 from checker.errors import PhasegateError, Problem
 from checker.model import Decision, Notice, Status
 from checker.policy.model import NoticeRule, Policy
+from checker.reporter.escape import MARKDOWN, PLAIN, SLACK, marked, placed
 from checker.reporter.facts import Facts, Metrics, facts
-from checker.units import plain
 
-SLACK = "slack"
-MARKDOWN = "markdown"
-PLAIN = "plain"
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 SLACK_MUST_SAY = ("phase", "window", "metrics")
+MUST_SAY = {"violation": ("metric", "cmd"), "rollback": ("cmd",)}
+
+MAX_TEXT = 7_900  # characters before escaping, which makes at most five of one; Slack cuts at 40,000
+MAX_STEPS = 2_000  # of all loops of one rendering together
 
 _NO_VERDICT = (Status.NO_DATA, Status.ERROR)
 
@@ -31,38 +37,70 @@ class TemplateFault(PhasegateError):
 def render(template_source: str, facts: Facts, *, name: str = "template", markup: str = SLACK) -> str:
     """The text of a template with `facts` filled in, each escaped for `markup` (slack, markdown or plain).
 
-    Raises TemplateFault for a template that is no valid one, computes, or asks for a placeholder that `facts` lack.
+    Raises TemplateFault for a template that is no valid one, computes, asks for a placeholder that `facts` lack, or
+    comes to a text that is too long.
     """
-    from jinja2 import TemplateError
-
-    from checker.reporter.template_check import environment, template_problems
+    from checker.reporter.template_check import compiled, template_problems
 
     problems = template_problems(name, template_source, facts)
     if problems:
         raise TemplateFault(problems)
+    return placed(filled(compiled(template_source), facts, name), markup)
+
+
+def filled(template: Template, facts: Facts, name: str) -> str:
+    """The template's text, its values between marks (see `escape`). Raises TemplateFault."""
+    from jinja2 import TemplateError
+
+    steps = count(1)
+    given = {key: value if isinstance(value, str) else Rows(value, steps) for key, value in facts.items()}
+    pieces: list[str] = []
+    length = 0
     try:
-        text = environment().from_string(template_source).render(_escaped(facts, markup))
-    except (TemplateError, TypeError) as error:
-        raise TemplateFault([Problem(name, 0, 0, f"cannot be rendered: {error}")]) from error
-    return text.strip()
+        for piece in template.generate(given):
+            pieces.append(piece)
+            length += len(piece)
+            if length > MAX_TEXT:
+                raise TooMuch(f"its text is longer than {MAX_TEXT:,} characters")
+    except (TemplateError, TypeError, TooMuch) as error:
+        raise TemplateFault([Problem(name, _line_of(error), 0, f"cannot be rendered: {error}")]) from error
+    return "".join(pieces).strip()
 
 
-def _escaped(facts: Facts, markup: str) -> dict[str, str | Metrics]:
-    return {key: _escaped_fact(key, value, markup) for key, value in facts.items()}
+class TooMuch(Exception):
+    """A rendering went over a limit."""
 
 
-def _escaped_fact(key: str, value: str | Metrics, markup: str) -> str | Metrics:
-    # the Runbook shows its command in a code span, in which Markdown knows no escapes
-    if isinstance(value, str):
-        return plain(value) if markup == MARKDOWN and key == "cmd" else _escaped_text(value, markup)
-    return {name: {part: _escaped_text(text, markup) for part, text in parts.items()} for name, parts in value.items()}
+class Rows(Mapping[str, Any]):
+    """Facts of the SLOs by name; every step of a loop over them is counted, and there is a last one."""
+
+    __slots__ = ("_rows", "_steps")
+
+    def __init__(self, rows: Metrics, steps: Iterator[int]) -> None:
+        self._rows = rows
+        self._steps = steps
+
+    def __getitem__(self, name: str) -> Mapping[str, str]:
+        return self._rows[name]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self._rows:
+            if next(self._steps) > MAX_STEPS:
+                raise TooMuch(f"its loops take more than {MAX_STEPS:,} steps")
+            yield name
 
 
-def _escaped_text(text: str, markup: str) -> str:
-    """One line without a backtick: a value can neither leave a code span nor open one, link, or mention a channel."""
-    if markup == PLAIN:
-        return plain(text)
-    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+def _line_of(error: BaseException) -> int:
+    """The template's line at which `error` was raised, as Jinja writes it into the trace; 0 where it is not there."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
 
 
 def notices_for(
@@ -99,14 +137,30 @@ def _word(outcome: Status) -> str:
 def _notice(policy: Policy, decision: Decision, rule: NoticeRule, source: str) -> Notice:
     said = facts(policy, decision)
     said["notice_id"] = f"{said['notice_id']}/{rule.id}"
+    markup = markup_of(rule.channel)
+    words = render(source, said, name=template_name(policy, rule), markup=markup)
     return Notice(
         id=rule.id,
         channel=rule.channel,
-        text=render(source, said, name=template_name(policy, rule), markup=markup_of(rule.channel)),
+        text=f"{words}\n{verdict_line(said, markup)}",
         automatic=decision.phase in rule.automatic and not decision.what_if,
         phase=decision.phase,
         window=decision.window,
     )
+
+
+def verdict_line(facts: Facts, markup: str) -> str:
+    """The last line of every notice, which no template words: its id, the outcome of its window and the decision.
+
+    In the Runbook a blank line stands before it, so that nothing above reaches into it.
+    """
+    tick = "" if markup == PLAIN else "`"
+    says = (
+        f"{tick}{marked(str(facts['notice_id']))}{tick}",
+        marked(str(facts["outcome"])),
+        marked(str(facts["decision"])),
+    )
+    return ("\n" if markup == MARKDOWN else "") + placed(" · ".join(says), markup)
 
 
 def template_name(policy: Policy, rule: NoticeRule) -> str:

@@ -1,96 +1,87 @@
-"""Finds every fault of a template before it is used: syntax, placeholders that do not exist, computing.
+"""Finds every fault of a template before it is used, and makes of it what words a notice.
 
 Imports Jinja; whoever needs a template imports this module where the need arises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from checker.errors import Problem
-from checker.reporter.facts import Facts
-from checker.schemas import listed, nearest
+from checker.reporter.escape import marked
+from checker.reporter.facts import Command, Facts
+from checker.reporter.template_bounds import Fault, bound_faults
+from checker.reporter.template_claims import claim_faults
+from checker.reporter.template_words import FILTERS, TESTS, word_faults
 
-_FILTERS = ("first", "join", "last", "length", "list", "lower", "map", "rejectattr", "selectattr", "upper")
-_MAPPING_METHODS = ("items", "keys", "values")
-_REFUSED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.BinExpr, nodes.Neg, nodes.Macro)
+MAX_VALUE = 500  # characters of one value: no message of a query may push the rest out of a notice
 
 
 def environment() -> ImmutableSandboxedEnvironment:
     """A sandbox without loader, functions and computing filters, in which a missing placeholder is an error."""
     made = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=printed
     )
     made.globals.clear()
-    made.filters = {name: made.filters[name] for name in _FILTERS}
+    made.filters = {name: made.filters[name] for name in FILTERS}
+    made.tests = {name: made.tests[name] for name in TESTS}
     return made
 
 
-def template_problems(name: str, source: str, facts: Facts, required: Iterable[str] = ()) -> list[Problem]:
+def printed(value: object) -> str:
+    """What stands for a value until it is escaped. Raises TypeError for what is no text and no whole number."""
+    if isinstance(value, Undefined):
+        return str(value)  # raises for a missing placeholder; `x if y` without else is nothing
+    if not isinstance(value, str | int):
+        raise TypeError(f"prints a {type(value).__name__}, which is no text; name the part that is meant")
+    if isinstance(value, Command):
+        return marked(value, is_command=True)
+    text = str(value)
+    return marked(text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}…")
+
+
+def template_problems(
+    name: str, source: str, facts: Facts, required: Iterable[str] = (), *, outcome: str = "", markup: str = ""
+) -> list[Problem]:
     """Every fault of the template `name`, in the order of its lines; empty where it is sound.
 
-    `facts` are the placeholders there are; the template must use each of `required`.
+    `facts` are the placeholders there are; the template must say each of `required`, whatever they are, and, for the
+    notice of an `outcome`, no other verdict. What is too big or too deep is not
+    parsed, and what is not allowed is not compiled: Jinja computes constants while it compiles.
     """
     made = environment()
-    try:
-        tree = made.parse(source)
-        made.compile(source)
-    except TemplateSyntaxError as error:
-        return [Problem(name, error.lineno, 0, error.message or "is no valid template")]
-    undeclared = meta.find_undeclared_variables(tree)
-    found = [*_refused(tree), *_unknown_names(tree, undeclared, facts), *_unknown_parts(tree, facts)]
-    missing = [(0, f"does not use {word!r}, which its notice must say") for word in required if word not in undeclared]
-    return sorted({Problem(name, line, 0, message) for line, message in [*found, *missing]})
+    found: Iterable[Fault] = bound_faults(made, source)
+    if not found:
+        try:
+            tree = made.parse(source)
+            claims = claim_faults(tree, outcome, markup) if outcome else ()
+            found = [*word_faults(tree, facts), *unsaid(tree, required), *claims]
+        except TemplateSyntaxError as error:
+            found = [(error.lineno, error.message or "is no valid template")]
+    return sorted({Problem(name, line, 0, message) for line, message in found})
 
 
-def _refused(tree: nodes.Template) -> Iterator[tuple[int, str]]:
-    for node in tree.find_all(_REFUSED):
-        yield node.lineno, f"{type(node).__name__.lower()} is not allowed: templates word and never compute"
-    for call in tree.find_all(nodes.Call):
-        if not (isinstance(call.node, nodes.Getattr) and call.node.attr in _MAPPING_METHODS):
-            yield call.lineno, f"only {listed(_MAPPING_METHODS)} may be called: templates word and never compute"
+def unsaid(tree: nodes.Template, required: Iterable[str]) -> Iterable[Fault]:
+    """Placeholders that are not always said: used nowhere, or only where a condition holds."""
+    said = always_said(tree)
+    used = {node.name for node in tree.find_all(nodes.Name)}
+    for word in required:
+        if word == "metrics" and word not in used:
+            yield 0, f"does not tell {word!r}, which its notice must say; name an SLO's value, or loop over them"
+        elif word != "metrics" and word not in said:
+            where = " outside of every condition and loop" if word in used else ""
+            yield 0, f"does not tell {word!r}{where}, which its notice must say; write {{{{ {word} }}}}"
 
 
-def _unknown_names(tree: nodes.Template, undeclared: set[str], facts: Facts) -> Iterator[tuple[int, str]]:
-    for node in tree.find_all(nodes.Name):
-        if node.ctx == "load" and node.name in undeclared and node.name not in facts:
-            hint = nearest(node.name, facts) or f" (known: {', '.join(facts)})"
-            yield node.lineno, f"no placeholder {node.name!r}{hint}"
+def always_said(tree: nodes.Template) -> set[str]:
+    """The placeholders that are printed as they are, whatever the facts."""
+    parts = (part for node in tree.body if isinstance(node, nodes.Output) for part in node.nodes)
+    return {part.name for part in parts if isinstance(part, nodes.Name)}
 
 
-def _unknown_parts(tree: nodes.Template, facts: Facts) -> Iterator[tuple[int, str]]:
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        path = _path(node)
-        holder = _walk(facts, path[:-1]) if path and path[0] in facts else None
-        if path and holder is not None and path[-1] not in holder and path[-1] not in _MAPPING_METHODS:
-            hint = nearest(path[-1], holder) or f" (known: {listed(holder)})"
-            yield node.lineno, f"{'.'.join(path[:-1])!r} has no {path[-1]!r}{hint}"
-
-
-def _path(node: nodes.Node) -> tuple[str, ...]:
-    """`metrics.save.value` as its three words; empty where a part of it is not fixed in the template."""
-    match node:
-        case nodes.Name():
-            return (node.name,)
-        case nodes.Getattr():
-            word: Any = node.attr
-        case nodes.Getitem(arg=nodes.Const(value=str() as fixed)):
-            word = fixed
-        case _:
-            return ()
-    before = _path(node.node)
-    return (*before, word) if before else ()
-
-
-def _walk(facts: Facts, path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """The mapping that `path` leads to; text has no parts, and counts as an empty mapping."""
-    here: Any = facts
-    for word in path:
-        if not isinstance(here, Mapping) or word not in here:
-            return None
-        here = here[word]
-    return here if isinstance(here, Mapping) else {}
+def compiled(source: str) -> Template:
+    """A template without faults, ready to be rendered."""
+    return environment().from_string(source)

@@ -12,6 +12,7 @@ from checker.cli.formats.explain_document import Explanation
 from checker.cli.formats.layout import INDENT, Line, Span, ends, paint, wrapped
 from checker.cli.formats.table import VERDICT_STYLES
 from checker.cli.formats.wording import (
+    RECORDED,
     STATUS_STYLES,
     break_found,
     earliest_text,
@@ -81,7 +82,7 @@ def _slo(row: Judgement, slo: Slo, explanation: Explanation, width: int) -> Iter
     if reason:
         yield from _told(f"why: {reason}", width)
     if row.recorded:
-        yield from _told("recorded in the ledger; today's logs say otherwise", width)
+        yield from _told(RECORDED, width)
     if row.evidence:
         evidence = ", ".join(f"{key} {cell_text(value)}" for key, value in row.evidence.items())
         yield from _told(f"evidence: {evidence}", width)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-from checker.units import plain
+from checker.units import plain, shortened
 
 GAP = "   "
 INDENT = "  "
@@ -33,29 +33,36 @@ def colour_wanted(is_terminal: bool, environ: Mapping[str, str]) -> bool:
 
 
 def paint(lines: Iterable[Line], *, colour: bool) -> str:
-    """The lines as text, without trailing blanks, with ANSI styles only where `colour`."""
+    """The lines as text, without trailing blanks, with ANSI styles only where `colour`.
+
+    No text has a style of its own: control characters are escaped, and rich's markup is shown as it is written.
+    """
     if not colour:
-        return "".join("".join(span.text for span in line).rstrip() + "\n" for line in lines)
+        return "".join("".join(map(_shown, line)).rstrip() + "\n" for line in lines)
     from rich.console import Console
     from rich.text import Text
 
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, color_system="standard", width=10_000, _environ={})
     for line in lines:
-        text = Text.assemble(*((span.text, span.style) for span in line))
+        text = Text.assemble(*((_shown(span), span.style) for span in line))  # knows no markup
         text.rstrip()
         console.print(text, soft_wrap=True, highlight=False)
     return stream.getvalue()
 
 
+def _shown(span: Span) -> str:
+    return plain(span.text)
+
+
 def wrapped(text: str, width: int, style: str = "", label: str = "") -> Iterator[Line]:
     """`text` after `label`, in lines of at most `width`, those after the first indented under its beginning.
 
-    Control characters are escaped. A word longer than a line is broken.
+    Control characters are escaped. A word longer than a line is broken, a text longer than LONGEST_TEXT cut.
     """
     head = INDENT + label
     room = max(width - cell_len(head), _MIN_FLEXIBLE)
-    for number, line in enumerate(folded(plain(text), room)):
+    for number, line in enumerate(folded(plain(shortened(text)), room)):
         yield Span(head if number == 0 else " " * cell_len(head)), Span(line, style)
 
 
@@ -73,6 +80,7 @@ def folded(text: str, width: int) -> list[str]:
 
 def ends(left: str, right: str, width: int, right_style: str) -> Iterator[Line]:
     """`left` and, at the right edge, `right`; on a line of its own where both do not fit."""
+    left = plain(shortened(left))
     space = width - cell_len(left) - cell_len(right)
     if space >= 2:
         yield Span(left, "bold"), Span(" " * space), Span(right, right_style)

@@ -9,9 +9,12 @@ from rich.cells import cell_len
 from checker.cli.formats.layout import INDENT, Line, Span, columns, paint, wrapped
 from checker.cli.formats.notices import notice_lines
 from checker.cli.formats.wording import (
+    RECORDED,
     STATUS_STYLES,
     break_found,
     earliest_text,
+    gate_aim,
+    gate_trouble,
     head_lines,
     input_text,
     reason_of,
@@ -19,10 +22,10 @@ from checker.cli.formats.wording import (
     titled,
 )
 from checker.model import CheckResult, Criterion, Decision, Judgement, Status, Verdict
-from checker.policy.model import COMPLETE, Policy
+from checker.policy.model import Policy
 from checker.reporter.facts import criterion_text, threshold_of
 from checker.reporter.shell import command_line
-from checker.units import margin_percent, plain, value_text
+from checker.units import margin_percent, plain, shortened, value_text
 from checker.windows import iso
 
 NONE = "–"
@@ -30,6 +33,7 @@ _HEADS = ("SLO", "value", "threshold", "margin", "status")
 _MARGIN = frozenset({_HEADS.index("margin")})
 _LEAST_VALUE_WIDTH = 7
 _LEAST_WIDTH = 60
+_LONGEST_LABEL = 40
 VERDICT_STYLES = {Verdict.ADVANCE: "bold green", Verdict.HOLD: "bold yellow", Verdict.ROLLBACK: "bold red"}
 
 
@@ -128,8 +132,7 @@ def _reasons(decision: Decision, policy: Policy) -> dict[str, list[str]]:
 
 
 def _reason(row: Judgement) -> str:
-    recorded = "recorded in the ledger; today's logs say otherwise" if row.recorded else ""
-    return " · ".join(filter(None, (reason_of(row), recorded)))
+    return " · ".join(filter(None, (reason_of(row), RECORDED if row.recorded else "")))
 
 
 def _rollback(decision: Decision, width: int) -> Iterator[Line]:
@@ -147,12 +150,10 @@ def _command(arguments: tuple[str, ...]) -> Line:
 
 def _gate(decision: Decision, policy: Policy, width: int) -> Iterator[Line]:
     gate = decision.gate
-    aim = "completion" if decision.next_phase == COMPLETE else f"phase {plain(decision.next_phase)}"
-    label = f"Gate to {aim}: "
-    if gate.error is not None:
-        yield from wrapped(f"could not be evaluated: {gate.error}", width, "magenta", label)
-    elif not gate.criteria:
-        yield from wrapped("not passed, its query returned no row", width, "", label)
+    label = f"{plain(shortened(gate_aim(decision), _LONGEST_LABEL))}: "
+    trouble = gate_trouble(gate)
+    if trouble:
+        yield from wrapped(trouble, width, "magenta" if gate.error is not None else "", label)
     for position, row in enumerate(gate.criteria):
         broken = _last_break(decision, policy) if position == 0 else ""
         shown_label = label if position == 0 else " " * cell_len(label)

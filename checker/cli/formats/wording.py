@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from checker.cli.formats.layout import Line, ends, wrapped
-from checker.model import Decision, InputCounts, Judgement, Status, Window
-from checker.policy.model import Policy, Slo
-from checker.reporter.facts import criterion_text, why
+from checker.model import Decision, GateResult, InputCounts, Judgement, Status, Window
+from checker.policy.model import COMPLETE, Policy, Slo
+from checker.reporter.facts import criterion_text, threshold_of, why
 from checker.units import counted, plain, value_text
 
+RECORDED = "recorded in the ledger; today's logs say otherwise"
 _SHORT_REASON = 24
 STATUS_STYLES = {
     Status.OK: "green",
@@ -44,6 +45,34 @@ def window_text(window: Window) -> str:
 def time_beside(instant: datetime, beside: datetime) -> str:
     """`01:30`, with its date where that is not the date of `beside`."""
     return f"{instant:%H:%M}" if instant.date() == beside.date() else f"{instant:%Y-%m-%d %H:%M}"
+
+
+def summary_text(decision: Decision) -> str:
+    """`AutoSave · phase B (30 %) · window 2026-01-02 11:45–12:00 UTC`, and whose events they are in a what-if."""
+    window = f"window {window_text(decision.window)} UTC"
+    if decision.what_if or decision.events_of != decision.phase:
+        return f"{decision.title} · phase {decision.phase} · events of phase {decision.events_of} · what-if · {window}"
+    return f"{decision.title} · phase {decision.phase} ({decision.audience}) · {window}"
+
+
+def judged_text(row: Judgement, slo: Slo) -> str:
+    """`2.31 s, threshold ≤ 2.0 s, 1,200 samples`, and why where the value does not say it."""
+    measured = value_text(row.value, slo.unit, row.threshold)
+    text = f"{measured}, threshold {threshold_of(slo, row)}, {counted(row.samples, 'sample')}"
+    reasons = (reason_of(row), RECORDED if row.recorded else "")
+    return "; ".join(filter(None, (text, *reasons)))
+
+
+def gate_aim(decision: Decision) -> str:
+    """`Gate to phase C`, `Gate to completion` after the last phase."""
+    return "Gate to completion" if decision.next_phase == COMPLETE else f"Gate to phase {decision.next_phase}"
+
+
+def gate_trouble(gate: GateResult) -> str:
+    """Why a gate has no criteria to tell: its query failed, or returned no row; empty where it has some."""
+    if gate.error is not None:
+        return f"could not be evaluated: {gate.error}"
+    return "" if gate.criteria else "not passed, its query returned no row"
 
 
 def reason_of(row: Judgement) -> str:

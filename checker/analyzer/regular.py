@@ -1,0 +1,59 @@
+"""Opening what others put there: a regular file or nothing, whatever its name points at by then."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Of what is swapped in after the look at it: no link is followed, no pipe waited for, no terminal taken over.
+OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_KINDS = {
+    stat.S_IFLNK: "Is a link",
+    stat.S_IFDIR: "Is a directory",
+    stat.S_IFIFO: "Is a named pipe",
+    stat.S_IFSOCK: "Is a socket",
+    stat.S_IFCHR: "Is a device",
+    stat.S_IFBLK: "Is a device",
+}
+
+
+def kind_told(mode: int) -> str | None:
+    """What a file of this mode is, in words, where it is anything but a regular file."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "Is no regular file")
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[int]:
+    """A descriptor of the regular file at `path`. Raises OSError, and ValueError for a link, folder, pipe or device."""
+    _refuse_named(path)
+    descriptor = os.open(path, OPEN_FLAGS)
+    try:
+        _refuse(os.fstat(descriptor).st_mode)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_named(path: Path) -> None:
+    _refuse(os.lstat(path).st_mode)  # before it is opened: to open a device is to do something
+
+
+def _refuse(mode: int) -> None:
+    if told := kind_told(mode):
+        raise ValueError(f"{told}; only a regular file is read: put the file itself there")
+
+
+def same_file(path: Path, descriptor: int) -> bool:
+    """Whether `path` still names the file that `descriptor` holds open.; what is gone is not the same."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except OSError:
+        return False
+
+
+def signature_of(state: os.stat_result) -> tuple[int, int, int, int]:
+    """Size, times (ns) and inode: while they stay, the content is taken to be the same."""
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino

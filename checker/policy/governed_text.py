@@ -1,0 +1,103 @@
+"""The text of a governed file: regular, inside the project, reached through no link, bounded, with nothing hidden.
+
+Whoever reads a governed file reads it here, because a stranger may have put a pipe, a device or a link in its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path, PurePosixPath
+
+from checker.errors import Problem
+from checker.policy.yaml_text import MAX_BYTES, GovernedText, decode
+
+_NO_LINK = os.O_NOFOLLOW
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening a pipe does not wait for its writer
+
+
+def read_governed_text(root: Path, relative: str) -> GovernedText:
+    """The text of the file `relative` ('/' between its steps) of the project `root`, at most MAX_BYTES of UTF-8.
+
+    What is wrong with it is in `problems`, at `relative` and its line; raises nothing for what lies there. `root`
+    itself may be reached through links, nothing below it may.
+    """
+    steps = PurePosixPath(relative).parts
+    if not steps or steps[0] == "/" or ".." in steps or "\0" in relative:
+        return _unreadable(relative, "leads out of the project; name a file inside it")
+    return _read(root, steps, relative)
+
+
+def read_text(path: Path, shown_as: str) -> GovernedText:
+    """The text of `path`, called `shown_as` in problems, as `read_governed_text` reads it; its folder may be a link."""
+    return _read(path.parent, (path.name,), shown_as)
+
+
+def is_regular(state: os.stat_result) -> bool:
+    """Whether it is a file that holds bytes: no folder, pipe, socket or device."""
+    return stat.S_ISREG(state.st_mode)
+
+
+def _read(root: Path, steps: tuple[str, ...], shown_as: str) -> GovernedText:
+    try:
+        content = _content(root, steps)
+    except Refused as refusal:
+        return _unreadable(shown_as, str(refusal))
+    except FileNotFoundError:
+        return _unreadable(shown_as, "does not exist")
+    except OSError as error:
+        found = "is no regular file" if error.errno == errno.ENXIO else f"cannot be read: {error.strerror}"
+        return _unreadable(shown_as, _link_among(root, steps) or found)
+    return decode(content, shown_as)
+
+
+class Refused(Exception):
+    """What lies there is not read, because of what it is or how large."""
+
+
+def governed_bytes(folder: Path, name: str) -> bytes:
+    """The bytes of the file `name` in `folder`, as `read_governed_text` reads them. Raises Refused, OSError."""
+    return _content(folder, (name,))
+
+
+def _content(root: Path, steps: tuple[str, ...]) -> bytes:
+    descriptor = _open(root, steps)
+    try:
+        if not is_regular(os.fstat(descriptor)):
+            raise Refused("is no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_BYTES:
+        raise Refused(f"is larger than {MAX_BYTES} bytes, the most that is read")
+    return content
+
+
+def _open(root: Path, steps: tuple[str, ...]) -> int:
+    """A descriptor of the last step, each step opened from the one before, so that none can be swapped for a link."""
+    folder = os.open(root, _FOLDER)
+    try:
+        for step in steps[:-1]:
+            below = os.open(step, _FOLDER | _NO_LINK, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        return os.open(steps[-1], _FILE | _NO_LINK, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _link_among(root: Path, steps: tuple[str, ...]) -> str | None:
+    places = [root.joinpath(*steps[:end]) for end in range(1, len(steps) + 1)]
+    link = next((place for place in places if os.path.islink(place)), None)  # noqa: PTH114  Path.is_symlink may raise
+    if link is None:
+        return None
+    if link == places[-1]:
+        return "is a link; put the file itself there"
+    return f"passes through the link {link.relative_to(root).as_posix()!r}; put the file itself there"
+
+
+def _unreadable(shown_as: str, message: str) -> GovernedText:
+    return GovernedText(None, (Problem(shown_as, 0, 0, message),))
