@@ -117,7 +117,7 @@ def become_a_broken_link(path: Path) -> None:
     [
         (vanish, "No such file or directory"),
         (become_a_folder, "Is a directory"),
-        (become_a_broken_link, "No such file or directory"),
+        (become_a_broken_link, "Is a link; only a regular file is read"),
         (lambda path: path.write_bytes(b"no gzip"), "Not a gzipped file (b'no')"),
         (lambda path: os.truncate(path, path.stat().st_size - 12), "Compressed file ended before the end-of-stream"),
     ],

@@ -14,7 +14,6 @@ from checker.child.limits import Limits
 from checker.child.serve import Opened
 from checker.errors import QueryFailed
 
-MAX_SQL_BYTES = 256 << 10
 _MEMORY_MB = 64
 
 
@@ -34,8 +33,6 @@ class Parser:
 
     def select(self, sql: str) -> Any:
         """The tree of the one SELECT in `sql`. Raises NotOneSelect."""
-        if len(sql.encode()) > MAX_SQL_BYTES:
-            raise NotOneSelect(1, f"a query has at most {MAX_SQL_BYTES >> 10} KiB")
         try:
             tree = json.loads(self._child.ask(("tree", sql)))
         except QueryFailed as fault:

@@ -240,9 +240,10 @@ def _mend(connection: duckdb.DuckDBPyConnection, batch: KnownBatch, rules: Inges
         return
     scratch = own_file(batch.events_file.parent, f"mending-{stamp(batch.file.start)}")
     index = ingest(connection, batch.file, rules, scratch)
-    scratch.replace(batch.events_file)
     if index.digest != batch.index.digest:
+        scratch.unlink()
         raise CannotDecide(f"{batch.file.path.name}: changed during the check; run it again")
+    scratch.replace(batch.events_file)
 
 
 def _load_windows(connection: duckdb.DuckDBPyConnection, span: Span) -> dict[datetime, int]:

@@ -100,7 +100,7 @@ def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, s
     listed = LogFolder(folder)
     starts = [batch.start for batch in listed.batches]
     for name in listed.passed_over:
-        say.note(f"{shown}: not a batch, passed over: {name}; expected a file named like {EXAMPLE}")
+        say.note(f"{shown}: not a batch, passed over: {name}; expected a regular file named like {EXAMPLE}")
     if decision.window.start in starts:
         return
     earlier = [start for start in starts if start < decision.window.start]

@@ -11,6 +11,7 @@ from checker.policy.durations import DAY, parse_duration
 from checker.policy.model import COMPLETE, MAX_MEASURING_DEADLINE, MAX_QUERY_DEADLINE, OFF, Limits
 from checker.schemas import Fault, listed, nearest
 
+_FREE_TEXT = "{reason}"  # names begin with a letter or a digit
 PLACEHOLDERS = ("{target}", "{phase}", "{rollback_to}", "{reason}")
 MAX_ARGUMENT_LENGTH = 500  # as the schema says; a longer argument is told of already
 DEFAULT_LATENESS = "5m"
@@ -131,5 +132,5 @@ def command_faults(policy: Cursor) -> Iterator[Fault]:
                 yield argument.fault(f"{braced!r} is no placeholder{hint} (placeholders: {listed(PLACEHOLDERS)})")
         if index == 0 and found:
             yield argument.fault("the program is fixed; placeholders may stand in its arguments only")
-        elif found and (argument.text or "").startswith(found[0]):
-            yield argument.fault(f"a value that begins with '-' would be an option here; write '--name={found[0]}'")
+        elif (argument.text or "").startswith(_FREE_TEXT):
+            yield argument.fault(f"a text that begins with '-' would be an option here; write '--name={_FREE_TEXT}'")

@@ -24,6 +24,7 @@ from checker.child.handle import Child
 from checker.child.limits import Limits
 from checker.child.serve import Opened
 from checker.errors import CannotDecide, QueryFailed
+from checker.policy import files, governed_text
 from tests.attacking import hostile
 from tests.attacking.model import Attack, Carry
 from tests.telemetry import check, make_project, save, seal, slo_query, write_batch
@@ -209,6 +210,11 @@ def _pickles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "from_json", from_anything)
 
 
+def _bulky(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (files, governed_text):
+        monkeypatch.setattr(module, "MAX_BYTES", 1 << 30)
+
+
 def _endless(monkeypatch: pytest.MonkeyPatch) -> None:
     """No clock is watched; what is left is the limit on CPU time."""
     asked = Child._asked
@@ -224,7 +230,7 @@ def _endless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 LAYERS = {
     "one select": _any_statement,
-    "size of a query": _off(parser, "MAX_SQL_BYTES", 1 << 30),
+    "size of a governed file": _bulky,
     "relations": _off(queries, "_relation_problems", no_problems),
     "functions": _off(queries, "_function_problems", no_problems),
     "structure": _off(queries, "_structure_problems", no_problems),
