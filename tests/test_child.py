@@ -41,8 +41,12 @@ def failing_service(fault: Exception) -> Iterator[Opened]:
     yield None, str
 
 
+def nothing() -> None:
+    """The zygote prepares nothing."""
+
+
 def hostile_child(folder: Path, limits: Limits | None = None) -> Child:
-    return Child(partial(hostile.service, str(folder), os.getpid(), "nothing"), limits or Limits(5))
+    return Child(partial(hostile.service, str(folder), os.getpid(), "nothing"), limits or Limits(5), nothing)
 
 
 VALUES = {
@@ -76,7 +80,7 @@ def test_a_value_is_what_duckdb_gives_here(kind: str) -> None:
     sql = f"select {VALUES[kind]} as value"
     with loader() as connection:
         expected = sent_rows(LockedEngine(connection).run(sql, {}))
-    with Child(rows_service, Limits()) as child:
+    with Child(rows_service, Limits(), nothing) as child:
         found = rows_of(child.ask(sql))
     assert repr(found) == repr(rows_of(wire.from_json(wire.to_json(expected))))
     assert repr(list(found.rows[0])) == repr(list(expected[2][0]))
@@ -84,7 +88,7 @@ def test_a_value_is_what_duckdb_gives_here(kind: str) -> None:
 
 
 def test_not_a_number_stays_one() -> None:
-    with Child(rows_service, Limits()) as child:
+    with Child(rows_service, Limits(), nothing) as child:
         ((value,),) = rows_of(child.ask("select 'nan'::double")).rows
     assert math.isnan(value)
 
@@ -122,12 +126,12 @@ def test_an_answer_that_is_too_large_is_a_failure_and_the_child_goes_on(tmp_path
 @pytest.mark.parametrize("fault", [CannotDecide("gone"), QueryFailed("faulty", 3)])
 def test_a_child_that_cannot_load_says_why(fault: Exception) -> None:
     with pytest.raises(type(fault), match=str(fault)):
-        Child(partial(failing_service, fault), Limits())
+        Child(partial(failing_service, fault), Limits(), nothing)
 
 
 def test_a_fault_of_the_programs_own_is_no_failed_query() -> None:
     with pytest.raises(RuntimeError, match="KeyError"):
-        Child(partial(failing_service, KeyError("ours")), Limits())
+        Child(partial(failing_service, KeyError("ours")), Limits(), nothing)
 
 
 def test_a_layer_that_the_kernel_refuses_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +162,7 @@ def test_the_budget_is_for_all_queries_together(tmp_path: Path) -> None:
 
 def test_children_of_many_threads_do_not_mix_up() -> None:
     def asked(number: int) -> list[Any]:
-        with Child(rows_service, Limits()) as child:
+        with Child(rows_service, Limits(), nothing) as child:
             return [rows_of(child.ask(f"select {number} + {step}")).rows[0][0] for step in range(20)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -174,7 +178,7 @@ from checker.child.handle import Child
 from checker.child.limits import Limits
 from tests.attacking import hostile
 
-with Child(partial(hostile.service, sys.argv[1], os.getpid(), "nothing"), Limits(60)) as child:
+with Child(partial(hostile.service, sys.argv[1], os.getpid(), "nothing"), Limits(60), int) as child:
     owner, pid, _ = child._running
     print(owner._pid, pid, flush=True)
     child.ask("spin for ever")

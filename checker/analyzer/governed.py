@@ -15,7 +15,7 @@ from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.parser import parser
 from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
-from checker.analyzer.sandbox import engine_version
+from checker.analyzer.sandbox import engine_version, expect_children
 from checker.analyzer.spans import SloTask
 from checker.child.limits import Budget, Limits
 from checker.errors import GovernedFilesInvalid, Problem
@@ -76,6 +76,7 @@ class Parts:
 
 def read_parts(path: Path) -> Parts:
     """Read everything that `policy.yaml` at `path` governs, and every problem that shows without running a query."""
+    expect_children()
     problems: list[Problem] = []
     policy: Policy | None = None
     try:

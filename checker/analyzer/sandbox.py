@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from checker.child.handle import Child
+from checker.child.handle import Child, get_ready
 from checker.child.limits import Limits
 from checker.child.serve import Service
 from checker.errors import CannotDecide, QueryDied, QueryFailed
@@ -47,8 +47,12 @@ _READ_BACK = {
     "allowed_directories": "[]",
     "allowed_paths": "[]",
     "threads": "1",
+    "async_threads": "0",
     "TimeZone": "UTC",
 }
+
+
+_ahead: list[duckdb.DuckDBPyConnection] = []  # of a child, until it takes it; of no other process
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +74,43 @@ def engine_version() -> str:
 @contextlib.contextmanager
 def loader(memory_mb: int = LOADER_MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection on one thread that may read and write files, for phasegate's own statements alone."""
-    import duckdb
-
-    connection = duckdb.connect(config={"threads": 1, "memory_limit": f"{memory_mb}MB"})
+    connection = _ahead.pop() if _ahead else _opened()
     try:
-        for statement in _SETTINGS:
-            connection.execute(statement)
+        connection.execute(f"set memory_limit = '{memory_mb}MB'")
         yield connection
     finally:
         connection.close()
 
 
-def locked_child(service: Service, limits: Limits) -> Child:
-    """A child for `service`, which opens DuckDB. Raises what `Child` raises."""
-    import duckdb  # before the first fork, so that no child has to
+def _opened() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    # without `async_threads` there would be eight more threads, which no fork keeps and Landlock would not bind
+    connection = duckdb.connect(config={"threads": 1, "async_threads": 0})
+    for statement in _SETTINGS:
+        connection.execute(statement)
+    return connection
+
+
+def expect_children() -> None:
+    """Begin what the first child waits for. Whoever will need one calls this as early as it knows."""
+    import duckdb  # before the fork, so that no child has to
 
     assert duckdb.__version__
-    return Child(service, limits)
+    get_ready(_open_ahead)
+
+
+def locked_child(service: Service, limits: Limits) -> Child:
+    """A child for `service`, which opens DuckDB. Raises what `Child` raises."""
+    expect_children()
+    return Child(service, limits, _open_ahead)
+
+
+def _open_ahead() -> None:
+    """In the zygote: open an empty database, of which each child then has a copy of its own."""
+    connection = _opened()
+    _settings(connection)  # a first query makes much that later ones share
+    _ahead.append(connection)
 
 
 class LockedEngine:
@@ -157,15 +181,19 @@ def check_settings(connection: duckdb.DuckDBPyConnection) -> None:
     """Read the settings back, and try to read a file. Raises CannotDecide where something is not as it was set."""
     import duckdb
 
-    rows = connection.execute("select name, value from duckdb_settings()").fetchall()
-    found = {name: value for name, value in rows if name in _READ_BACK}
-    wrong = {name: found.get(name) for name, value in _READ_BACK.items() if (found.get(name) or "") != value}
+    found = _settings(connection)
+    wrong = {name: found[name] for name, value in _READ_BACK.items() if (found[name] or "") != value}
     if wrong:
         told = ", ".join(f"{name} is {value!r}, not {_READ_BACK[name]!r}" for name, value in sorted(wrong.items()))
         raise CannotDecide(f"DuckDB {engine_version()} cannot be locked: {told}")
     with contextlib.suppress(duckdb.Error):
         connection.execute(f"select * from read_text('{os.devnull}')")
         raise CannotDecide(f"DuckDB {engine_version()} cannot be locked: it still reads files")
+
+
+def _settings(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    names = ", ".join(f"current_setting('{name}')::varchar" for name in ("threads", *_READ_BACK))
+    return dict(zip(("threads", *_READ_BACK), connection.execute(f"select {names}").fetchall()[0], strict=True))
 
 
 def _told(fault: Exception) -> QueryFailed:

@@ -11,19 +11,25 @@ from typing import Any, Self
 from checker.child import wire
 from checker.child.limits import LOADING_DEADLINE_S, Limits
 from checker.child.serve import Service, serve
-from checker.child.zygote import Zygote, zygote
+from checker.child.zygote import Prepare, Zygote, zygote
 from checker.errors import CannotDecide, QueryDied, QueryFailed, QueryTimedOut
+
+
+def get_ready(prepare: Prepare) -> None:
+    """Fork the zygote now, so that it prepares itself while this process has other things to do."""
+    zygote(serve, prepare)
 
 
 class Child:
     """A locked process that runs `service`. One that had to be killed, or died, is started again when next asked."""
 
-    def __init__(self, service: Service, limits: Limits) -> None:
+    def __init__(self, service: Service, limits: Limits, prepare: Prepare) -> None:
         """Start it and let it load; `told` is then what the service had to tell of that.
 
+        `prepare` is what the first child's zygote does before it forks any.
         Raises CannotDecide where that fails, QueryFailed where the service says so.
         """
-        self._service, self._limits = service, limits
+        self._service, self._limits, self._prepare = service, limits, prepare
         self._running: tuple[Zygote, int, socket.socket] | None = None
         self.told = self._start()
 
@@ -59,7 +65,7 @@ class Child:
     def _start(self) -> Any:
         memory_bytes = self._limits.query_memory_mb << 20
         try:
-            owner = zygote(serve)
+            owner = zygote(serve, self._prepare)
             self._running = (owner, *owner.fork())
             return self._asked((self._service, memory_bytes), time.monotonic() + LOADING_DEADLINE_S)
         except BaseException as fault:

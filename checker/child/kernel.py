@@ -51,6 +51,12 @@ def keep_only(kept: int) -> int:
     return 3
 
 
+def only_one_thread() -> None:
+    """Raise OSError where this process has threads: what binds one would not bind the others."""
+    if sys.platform == "linux" and len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208  no import needed
+        raise OSError(errno.EBUSY, "there is more than one thread")
+
+
 def die_with_parent() -> None:
     """Be killed when the parent ends, however it does."""
     if sys.platform == "linux":

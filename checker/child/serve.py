@@ -49,6 +49,7 @@ def _open(context: AbstractContextManager[Opened], memory_bytes: int, answers: l
 
 def lock(memory_bytes: int) -> None:
     """Give up, for good, whatever measuring does not need. Raises OSError where the kernel refuses a layer it has."""
+    kernel.only_one_thread()
     kernel.limit_memory(memory_bytes + limits.MORE_MEMORY_BYTES)
     kernel.limit_file_size()
     kernel.limit_processes()

@@ -6,7 +6,6 @@ it ended (`e`, with its number). Only the zygote reaps, and only when asked, so 
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import os
@@ -23,12 +22,16 @@ _FORK, _END, _QUIT = b"f", b"e", b"q"
 _NUMBER = struct.Struct(">q")
 
 Serve = Callable[[socket.socket], None]
+Prepare = Callable[[], None]
 
 
 class Zygote:
-    """A forked process that forks children, each of which runs `serve` over its connection and ends."""
+    """A forked process that runs `prepare` and then forks children, each of which runs `serve` and ends.
 
-    def __init__(self, serve: Serve) -> None:
+    What `prepare` makes, every child has a copy of. It must leave no thread behind: a fork would lose it.
+    """
+
+    def __init__(self, serve: Serve, prepare: Prepare) -> None:
         self.owner = os.getpid()
         self._lock = threading.Lock()
         self._link, theirs = socket.socketpair()
@@ -36,7 +39,7 @@ class Zygote:
             warnings.simplefilter("ignore", DeprecationWarning)  # other threads of the command hold nothing it needs
             self._pid = os.fork()
         if self._pid == 0:
-            _run(theirs, serve)
+            _run(theirs, serve, prepare)
         theirs.close()
 
     def fork(self) -> tuple[int, socket.socket]:
@@ -77,17 +80,20 @@ _current: Zygote | None = None
 _starting = threading.Lock()
 
 
-def zygote(serve: Serve) -> Zygote:
-    """This process's zygote; the first call forks it."""
+def zygote(serve: Serve, prepare: Prepare) -> Zygote:
+    """This process's zygote; the first call forks it, and returns before it is prepared."""
     global _current
     with _starting:
         if _current is None or _current.owner != os.getpid():
-            _current = Zygote(serve)
+            _current = Zygote(serve, prepare)
         return _current
 
 
 def shut_down() -> None:
-    """End this process's zygote, if there is one; the next is forked from this process as it is then."""
+    """End this process's zygote, if there is one; the next is forked from this process as it is then.
+
+    A command need not: when it ends, its end of the socket closes, and the zygote ends with it.
+    """
     global _current
     with _starting:
         if _current is not None and _current.owner == os.getpid():
@@ -95,17 +101,14 @@ def shut_down() -> None:
         _current = None
 
 
-atexit.register(shut_down)
-
-
-def _run(link: socket.socket, serve: Serve) -> None:
+def _run(link: socket.socket, serve: Serve, prepare: Prepare) -> None:
     """The zygote's life. It never returns: what called it has a life of its own in the other process."""
     try:
-        atexit.unregister(shut_down)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
         kernel.forget_environment()
         only = socket.socket(fileno=kernel.keep_only(link.detach()))
+        prepare()
         gc.freeze()  # what a child does not touch stays shared
         children: set[int] = set()
         while True:

@@ -11,6 +11,7 @@ import pickle
 import signal
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ def attempted(act: Callable[[], object]) -> str:
 def actions(folder: str, parent: int, kept: int) -> dict[str, Callable[[], object]]:
     return {
         "nothing": lambda: "nothing",
+        "a thread": lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start(),
         "environment": lambda: os.environ.get("SLACK_TOKEN"),
         "proc environ": lambda: Path("/proc/self/environ").read_bytes().strip(b"\0"),
         "descriptors": lambda: [number for number in range(256) if is_open(number) and number != kept],

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from checker.analyzer import governed, parser, queries, sandbox
-from checker.analyzer.sandbox import LockedEngine, loader, sent_rows
+from checker.analyzer.sandbox import LockedEngine, loader, locked_child, sent_rows
 from checker.child import kernel, limits, wire, zygote
 from checker.child.handle import Child
 from checker.child.limits import Limits
@@ -80,7 +80,7 @@ def statement(attack: Attack, folder: Path) -> str:
     (folder / "here").mkdir(mode=0o777)
     (folder / "here").chmod(0o777)
     statements = [attack.does] if isinstance(attack.does, str) else attack.does
-    with Child(_rows_service, limits_of(attack)) as child:
+    with locked_child(_rows_service, limits_of(attack)) as child:
         seen = [said(child, expanded(sql, folder)) for sql in statements]
     return "\n".join([*seen, f"left: {sorted(path.name for path in (folder / 'here').iterdir())}"])
 
@@ -113,7 +113,7 @@ def taken_over(attack: Attack, folder: Path) -> str:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SLACK_TOKEN", hostile.SECRET)
             zygote.shut_down()
-            with Child(start, limits_of(attack)) as child:
+            with locked_child(start, limits_of(attack)) as child:
                 seen = [f"early {child.told}", said(child, attack.does), said(child, "nothing")]
     except CannotDecide as fault:
         seen = [str(fault)]
@@ -249,6 +249,7 @@ LAYERS = {
     "descriptors": _off(kernel, "limit_descriptors", nothing),
     "nobody": _off(kernel, "drop_root", nothing),
     "no new privileges": _off(kernel, "no_new_privileges", nothing),
+    "one thread": _off(kernel, "only_one_thread", nothing),
     "landlock": _off(kernel, "landlock", nothing),
     "environment": _off(kernel, "forget_environment", nothing),
 }
