@@ -71,6 +71,7 @@ demo: $(READY) ## See a healthy rollout and each kind of trouble, judged.
 bench: $(READY) ## Measure it beside a hand-written scan and Polars (minutes, 1.4 GB).
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@$(BIN)/python bench/run.py
+	@$(BIN)/python bench/child.py
 
 oracles: $(READY) ## Compare with the independent answers in DATA (real telemetry).
 	@$(BIN)/python -m tests.oracles $(DATA)
