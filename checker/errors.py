@@ -60,6 +60,10 @@ class CannotDecide(PhasegateError):
     exit_code = 3
 
 
+class TooMuchToLoad(CannotDecide):
+    """What a query would read does not fit into memory; a part of it may."""
+
+
 class QueryFailed(PhasegateError):
     """A governed query failed when it ran, broke its contract or went over a limit.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from checker import __version__
 from checker.analyzer.batches import LogFolder
-from checker.analyzer.cache import Cache, open_cache
+from checker.analyzer.cache import Cache, CachePlace, open_cache
 from checker.analyzer.decide import Case, Standing, decide
 from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undecided_starts
 from checker.analyzer.gate import GateRunner
@@ -51,7 +51,7 @@ class Request:
     logs: Path
     ledger: Path | None = None
     events_of: str | None = None
-    cache: Path | None = None
+    cache: CachePlace | None = None
     verify_logs: bool = False
     with_notices: bool = False
     run: Mapper = field(default_factory=local_mapper)
@@ -217,7 +217,7 @@ def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     if cache.get("proofs", [key]) or key in _PROVED:
         return governed
     problems = template_faults(governed.policy, template_sources(governed.policy))
-    halves = try_halves(governed.tasks, governed.rules, phase, governed.limits)
+    halves = try_halves(governed.tasks, governed.rules, phase, governed.allowance)
     if problems or halves.problems:
         raise GovernedFilesInvalid([*problems, *halves.problems])
     if halves.untried:

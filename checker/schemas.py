@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import unicodedata
@@ -15,7 +16,7 @@ from checker.json_validators import explaining_validator, fast_validator
 
 DocumentPath = tuple[str | int, ...]
 MAX_SCHEMA_BYTES = 1 << 20
-TOOL_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+TOOL_SCHEMAS = Path(__file__).with_name("tool_schemas")
 
 _PLAIN_KEY = re.compile(r"[$A-Za-z0-9_-]{1,64}")
 _SHOWN_LENGTH = 60
@@ -57,7 +58,7 @@ class Fault(NamedTuple):
 
 
 def tool_schema(name: str) -> dict[str, Any]:
-    """The tool's own schema `<name>.schema.json` (policy, check or ledger). Raises as `load_schema` does."""
+    """The tool's own schema `<name>.schema.json`: policy, check, ledger, query_tests. Raises as `load_schema` does."""
     return load_schema(TOOL_SCHEMAS / f"{name}.schema.json", f"schemas/{name}.schema.json")
 
 
@@ -73,10 +74,11 @@ def load_schema(path: Path, shown_as: str) -> dict[str, Any]:
         raise _invalid(shown_as, f"cannot be read: {error.strerror}") from error
     if len(content) > MAX_SCHEMA_BYTES:
         raise _invalid(shown_as, f"is larger than {MAX_SCHEMA_BYTES} bytes")
-    return _parse_object(content, shown_as)
+    return parse_schema(content, shown_as)
 
 
-def _parse_object(content: bytes, shown_as: str) -> dict[str, Any]:
+def parse_schema(content: str | bytes, shown_as: str) -> dict[str, Any]:
+    """The JSON object that `content` is, called `shown_as` in errors. Raises GovernedFilesInvalid where it is none."""
     try:
         document = json.loads(content)
     except json.JSONDecodeError as error:
@@ -92,8 +94,8 @@ def _invalid(shown_as: str, message: str, line: int = 0, column: int = 0) -> Gov
     return GovernedFilesInvalid([Problem(shown_as, line, column, message)])
 
 
-def validate(document: object, schema: Mapping[str, Any]) -> list[Fault]:
-    """Every place where `document` departs from `schema`; empty where it follows it.
+def validate(document: object, schema: Mapping[str, Any], at_most: int | None = None) -> list[Fault]:
+    """Every place where `document` departs from `schema`, or the first `at_most`; empty where it follows it.
 
     The fast validator only says yes or no, and the slow one is imported only to explain a no.
     """
@@ -101,8 +103,11 @@ def validate(document: object, schema: Mapping[str, Any]) -> list[Fault]:
     if fast.is_valid(document):
         return []
     errors = explaining_validator(schema).iter_errors(document)
-    faults = list(dict.fromkeys(fault for error in errors for fault in _explain(error)))
-    return faults or [Fault(tuple(error.instance_path), error.message) for error in fast.iter_errors(document)]
+    explained = (fault for error in errors for fault in _explain(error))
+    if faults := list(dict.fromkeys(itertools.islice(explained, at_most))):
+        return faults
+    unexplained = itertools.islice(fast.iter_errors(document), at_most)
+    return [Fault(tuple(error.instance_path), error.message) for error in unexplained]
 
 
 def schema_faults(schema: Mapping[str, Any]) -> list[str]:

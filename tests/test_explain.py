@@ -17,11 +17,13 @@ from checker.analyzer.governed import Governed, load_governed
 from checker.analyzer.ingest import ingest
 from checker.analyzer.parser import parser
 from checker.analyzer.quarantine import EXCERPT_LENGTH, account, excerpt, quarantined_lines
-from checker.analyzer.sandbox import loader
+from checker.analyzer.sandbox import allowance_of, loader
 from checker.errors import CannotDecide
+from checker.policy.model import Limits
 from checker.windows import parse_iso, window_at
 from tests.commands import ROOT, SAMPLE, SAMPLE_AS_OF, event, phasegate, saved, write_batch
 
+ALLOWANCE = allowance_of(Limits())
 START = "2026-01-01T00:15"
 STAMP = "20260101T001500Z"
 AS_OF = "2026-01-01T00:35:00Z"
@@ -257,7 +259,7 @@ def test_events_that_came_in_another_batch_are_explained_and_the_missing_one_is_
 def test_only_the_final_select_is_replaced(governed: Governed) -> None:
     window = window_at(parse_iso(f"{START}:00Z"), governed.policy.window)
     query = governed.queries["slo/failure_rate.sql"]
-    with parser() as connection:
+    with parser(ALLOWANCE) as connection:
         sql = rows_sql(connection, query, "worst", window, governed.tasks[1].lookback)
     assert sql.startswith("WITH saves AS (")
     assert "$phase" in sql

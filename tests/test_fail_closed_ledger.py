@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from checker.analyzer.batches import LogFolder
-from checker.analyzer.cache import open_cache
+from checker.analyzer.cache import CachePlace, open_cache
 from checker.analyzer.governed import Governed, load_governed
 from checker.analyzer.telemetry import load_telemetry
 from checker.engines.local import local_mapper
@@ -59,7 +59,7 @@ def with_decisions(ledger: LedgerBuilder, governed: Governed, logs: Path, count:
     """The ledger with a decision for each of the first `count` windows, by the logs as they are."""
     lookback = governed.lookback
     first, last = start_of(0) - lookback, start_of(count - 1)
-    with open_cache(cache) as opened:
+    with open_cache(CachePlace(cache, cache / "key")) as opened:
         known = load_telemetry(LogFolder(logs), opened, governed.rules, first, last, closed(count), local_mapper(1))
     for number in range(count):
         data = {

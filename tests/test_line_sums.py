@@ -5,12 +5,13 @@ The lines are counted, and judged, a second time without the program's own code:
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,29 +94,41 @@ DEAR: Mapping[str, Breakage] = {
     "long": lambda line, _: line[:-2] + b',"x":"' + b"y" * LONG + b'"}\n',
 }
 
+BREAKAGES = {**CHEAP, **DEAR}
 COPIES = ("copy", "copy before")
 # How often each kind of line comes; the dear ones take the program's slow explanations and the long one a megabyte.
-SHARES = {"good": 30, **dict.fromkeys(COPIES, 4), **dict.fromkeys(CHEAP, 4), "syntax": 2, "nested": 1}
-SHARES |= dict.fromkeys(("bit", "swap", "unclosed", *DEAR), 0.5) | {"long": 0.004}
+SHARES = {"good": 120, **dict.fromkeys(COPIES, 4), **dict.fromkeys(CHEAP, 2), "old": 4, "nested": 1}
+SHARES |= dict.fromkeys(("bit", "swap", "unclosed", *DEAR), 0.2) | {"long": 0.004}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch as it was made: its window's start, its lines, and how it is packed."""
+    """A batch as it was made: its window's start, its lines, how it is packed, and the events of lines made sound."""
 
     start: str
     lines: tuple[bytes, ...]
     suffix: str
+    known: Mapping[bytes, Event]
 
     @property
     def content(self) -> bytes:
         return b"".join(self.lines)
 
 
-def _good(start: str, number: int, chance: random.Random) -> bytes:
-    at = instant(start) + timedelta(milliseconds=chance.randrange(900_000))
-    make = save if chance.random() < 0.9 else failure
-    return make(at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), f"r{number}")
+def _form(line: bytes) -> tuple[bytes, Mapping[str, Any]]:
+    """Bytes of a line with places for time and name, and its fields."""
+    return line.replace(b"2026-01-02T00:00:00Z", b"%b").replace(b"NAME", b"%b"), json.loads(line)
+
+
+SAVED, FAILED = _form(save("00:00", "NAME")), _form(failure("00:00", "NAME"))
+
+
+def _good(start: datetime, number: int, chance: random.Random) -> tuple[bytes, Event]:
+    """A sound line, and the event that it is."""
+    at = start + timedelta(milliseconds=chance.randrange(900_000))
+    form, fields = SAVED if chance.random() < 0.9 else FAILED
+    ts, name = at.isoformat(timespec="milliseconds").replace("+00:00", "Z"), f"r{number}"
+    return form % (ts.encode(), name.encode()), Event({**fields, "ts": ts, "request_id": name}, at)
 
 
 def _batches() -> Iterator[Batch]:
@@ -125,15 +138,20 @@ def _batches() -> Iterator[Batch]:
     before: list[bytes] = []
     for order, start in enumerate(STARTS):
         lines: list[bytes] = []
-        for number in range(LINES // len(STARTS)):
-            kind = chance.choices(kinds, shares)[0]
-            source = {"copy": lines, "copy before": before}.get(kind) or [_good(start, order * LINES + number, chance)]
-            line = chance.choice(source[-500:])
-            lines.append((CHEAP | DEAR)[kind](line, chance) if kind not in ("good", *COPIES) else line)
+        known: dict[bytes, Event] = {}
+        for number, kind in enumerate(chance.choices(kinds, shares, k=LINES // len(STARTS))):
+            line, event = _good(instant(start), order * LINES + number, chance)
+            if source := {"copy": lines, "copy before": before}.get(kind):
+                line = chance.choice(source[-500:])
+            elif kind in BREAKAGES:
+                line = BREAKAGES[kind](line, chance)
+            else:
+                known[line[:-1]] = event
+            lines.append(line)
         lines.append(seal(f"{start}:59", start, 41.0))
         if start == STARTS[-1]:
             lines[-1] = lines[-1][:-20]
-        yield Batch(start, tuple(lines), SUFFIXES[order % len(SUFFIXES)])
+        yield Batch(start, tuple(lines), SUFFIXES[order % len(SUFFIXES)], known)
         before = lines
 
 
@@ -153,7 +171,7 @@ def _expected(batch: Batch) -> Expected:
     lines = batch.content.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    found = [event_of(line) for line in lines]
+    found = [batch.known.get(line) or event_of(line) for line in lines]
     sound = [event for event in found if event is not None and event.placed_at <= end + LATENESS]
     in_time = [event for event in sound if event.placed_at >= end - MAX_LATE]
     events = {event.key or (batch.start, number): event for number, event in enumerate(in_time)}

@@ -124,9 +124,9 @@ def _link(target: str) -> str:
             _become_link("schemas"),
             [f"policy/policy.yaml:11:15: event_schema: 'schemas/event.schema.json' {_link('schemas')}"],
         ),
-        (_become_link("policy/policy.yaml"), ["policy/policy.yaml: is a link; put the file itself there"]),
+        (_become_link("policy/policy.yaml"), ["policy/policy.yaml: is a link; only a regular file is read"]),
         (_remove("policy/policy.yaml"), ["policy/policy.yaml: does not exist"]),
-        (_become_pipe("policy/policy.yaml"), ["policy/policy.yaml: is no regular file"]),
+        (_become_pipe("policy/policy.yaml"), ["policy/policy.yaml: is a named pipe; only a regular file is read"]),
         (_become_link("policy"), ["policy: is a link; put the folder itself there"]),
         (
             _become_pipe("queries/slo/failure_rate.sql"),
@@ -154,7 +154,7 @@ def _link(target: str) -> str:
             ["policy/templates/autosave-ok.j2:1:2: U+FE0F (VARIATION SELECTOR-16) is not allowed; remove it"],
         ),
         (_become_circle("policy"), ["policy.yaml: its folder cannot be reached"]),
-        (_become_folder("policy/policy.yaml"), ["policy/policy.yaml: is no regular file"]),
+        (_become_folder("policy/policy.yaml"), ["policy/policy.yaml: is a directory; only a regular file is read"]),
     ],
 )
 def test_files_around_the_policy(tmp_path: Path, change: Callable[[Path], object], expected: list[str]) -> None:

@@ -19,13 +19,19 @@ def _socket(place: Path) -> None:
 
 
 CASES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "pipe": (os.mkfifo, "a/x.sql: is no regular file"),
-    "socket": (_socket, "a/x.sql: is no regular file"),
-    "folder": (Path.mkdir, "a/x.sql: is no regular file"),
-    "link to a file": (lambda place: place.symlink_to("/etc/passwd"), "a/x.sql: is a link; put the file itself there"),
-    "link to a device": (lambda place: place.symlink_to("/dev/zero"), "a/x.sql: is a link; put the file itself there"),
-    "link to nothing": (lambda place: place.symlink_to("nothing"), "a/x.sql: is a link; put the file itself there"),
-    "link to itself": (lambda place: place.symlink_to("x.sql"), "a/x.sql: is a link; put the file itself there"),
+    "pipe": (os.mkfifo, "a/x.sql: is a named pipe; only a regular file is read"),
+    "socket": (_socket, "a/x.sql: is a socket; only a regular file is read"),
+    "folder": (Path.mkdir, "a/x.sql: is a directory; only a regular file is read"),
+    "link to a file": (
+        lambda place: place.symlink_to("/etc/passwd"),
+        "a/x.sql: is a link; only a regular file is read",
+    ),
+    "link to a device": (
+        lambda place: place.symlink_to("/dev/zero"),
+        "a/x.sql: is a link; only a regular file is read",
+    ),
+    "link to nothing": (lambda place: place.symlink_to("nothing"), "a/x.sql: is a link; only a regular file is read"),
+    "link to itself": (lambda place: place.symlink_to("x.sql"), "a/x.sql: is a link; only a regular file is read"),
     "nothing": (lambda _: None, "a/x.sql: does not exist"),
     "a hole of a gigabyte": (lambda place: _hole(place, 1 << 30), f"a/x.sql: is larger than {MAX_BYTES} bytes"),
     "latin-1": (lambda place: place.write_bytes(b"ok\n-- \xe9"), "a/x.sql:2:4: byte 0xe9 is not UTF-8"),

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from checker.errors import GovernedFilesInvalid
-from checker.schemas import dotted, load_schema, shown, tool_schema, validate
+from checker.schemas import dotted, load_schema, parse_schema, shown, tool_schema, validate
 
 SCHEMA = tool_schema("policy")
 
@@ -97,3 +97,26 @@ def test_a_schema_that_cannot_be_loaded(tmp_path: Path, content: bytes | None, e
     with pytest.raises(GovernedFilesInvalid) as caught:
         load_schema(path, "schemas/x.json")
     assert str(caught.value.problems[0]).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"type": "object"}', {"type": "object"}),
+        ('{\n  "a": 1,\n}', "schemas/x.json:3:1: is no JSON: "),
+        ("null", "schemas/x.json: expected a JSON object, found nothing"),
+    ],
+)
+def test_a_schema_that_was_read_already(text: str, expected: object) -> None:
+    if isinstance(expected, dict):
+        assert parse_schema(text, "schemas/x.json") == expected
+        return
+    with pytest.raises(GovernedFilesInvalid) as caught:
+        parse_schema(text, "schemas/x.json")
+    assert str(caught.value.problems[0]).startswith(str(expected))
+
+
+def test_faults_are_told_up_to_a_number() -> None:
+    document = {f"key{number}": number for number in range(50)}
+    assert len(validate(document, SCHEMA)) > 50
+    assert len(validate(document, SCHEMA, at_most=7)) == 7

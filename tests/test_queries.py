@@ -9,16 +9,19 @@ import pytest
 
 from checker.analyzer.parser import parser
 from checker.analyzer.queries import read_query
+from checker.analyzer.sandbox import allowance_of
 from checker.errors import GovernedFilesInvalid
+from checker.policy.model import Limits
 from tests.telemetry import ROOT, autosave_schema, check, make_project, save, seal, slo_query, values, write_batch
 
+ALLOWANCE = allowance_of(Limits())
 COLUMNS = frozenset(autosave_schema().columns)
 READS = "events(window_start, event, phase, duration_ms, ts), windows(window_start, window_end, has_batch, events)"
 
 
 def problems(sql: str, kind: str = "slo", parameters: Mapping[str, int] | None = None) -> list[str]:
     """The problems of a query whose file is called `q`, as the user reads them."""
-    with parser() as connection:
+    with parser(ALLOWANCE) as connection:
         found = read_query(connection, f"{kind}/q.sql", sql, parameters or {}, COLUMNS)[1]
         return [str(problem) for problem in found]
 
@@ -202,7 +205,7 @@ def test_lookback_of_a_gate(lookback: str, parameters: Mapping[str, int], expect
 def test_shipped_query_keeps_the_contract(path: Path) -> None:
     text = path.read_text()
     gate_parameters = {"batches": 8, "hours": 24, "max_critical_alerts": 0, "max_incident_notices": 0}
-    with parser() as connection:
+    with parser(ALLOWANCE) as connection:
         parameters = gate_parameters if path.parent.name == "gate" else {}
         query, problems = read_query(connection, f"{path.parent.name}/{path.name}", text, parameters, COLUMNS)
     assert problems == []
@@ -232,7 +235,7 @@ def test_shipped_query_keeps_the_contract(path: Path) -> None:
     ],
 )
 def test_what_a_query_depends_on(select: str, ordered: bool, columns: set[str] | None) -> None:
-    with parser() as connection:
+    with parser(ALLOWANCE) as connection:
         # names that are no columns of the events are not held against them here
         query, _ = read_query(connection, "slo/q.sql", slo_query("q", select, READS), {}, None)
     assert query is not None

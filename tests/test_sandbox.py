@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import pytest
 
 from checker.analyzer import sandbox
 from checker.analyzer.sandbox import LockedEngine, loader
+from checker.child import zygote
+from checker.child.allowance import Allowance, Budget
 from checker.child.handle import Child
-from checker.child.limits import Budget, Limits
 from checker.errors import CannotDecide, QueryFailed
 from tests.telemetry import check, make_project, replay, save, seal, slo_query, values, write_batch
 
+READS = "events(window_start, request_id), windows(window_start, events)"
 ENDLESS = "with recursive n as (select 1 as i union all select i % 7 + 1 from n) select count(*) from n"
 
 
@@ -22,7 +26,7 @@ ENDLESS = "with recursive n as (select 1 as i union all select i % 7 + 1 from n)
 def engine() -> Iterator[LockedEngine]:
     with loader() as connection:
         connection.execute("create table rows as select 7 as x")
-        yield LockedEngine(connection)
+        yield LockedEngine(connection, 240)
 
 
 def test_query_gives_its_columns_and_rows(engine: LockedEngine) -> None:
@@ -84,20 +88,20 @@ def test_a_setting_that_does_not_read_back_is_no_lock(setting: str, monkeypatch:
     others = {name: value for name, value in sandbox._LOCKED.items() if name != setting}
     monkeypatch.setattr(sandbox, "_LOCKED", others)
     with loader() as connection, pytest.raises(CannotDecide, match=f"cannot be locked: {setting} is '"):
-        LockedEngine(connection)
+        LockedEngine(connection, 240)
 
 
 def test_an_engine_that_still_reads_files_is_not_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "lock_settings", lambda _: None)
     monkeypatch.setattr(sandbox, "_READ_BACK", {})
     with loader() as connection, pytest.raises(CannotDecide, match="it still reads files"):
-        LockedEngine(connection)
+        LockedEngine(connection, 240)
 
 
 def hasty(monkeypatch: pytest.MonkeyPatch, query_deadline_s: float, budget_s: float = 600) -> None:
     """Let queries take so long, and no longer; and let nothing be remembered as tried."""
-    limits = Limits(query_deadline_s, budget=Budget(budget_s))
-    monkeypatch.setattr("checker.analyzer.governed.limits_of", lambda _: limits)
+    allowance = Allowance(query_deadline_s, 256, Budget(budget_s))
+    monkeypatch.setattr("checker.analyzer.governed.allowance_of", lambda _: allowance)
     monkeypatch.setattr("checker.pipeline._PROVED", set())
 
 
@@ -152,6 +156,29 @@ def test_queries_of_a_command_have_a_budget_together(tmp_path: Path, monkeypatch
     assert reasons["endless"] == "not run: the queries of this command used up their 0.5 s"
     assert ran.document["outcome"] == "error"
     assert ran.code == 3
+
+
+def test_a_window_that_does_not_fit_into_memory_is_an_error_and_the_others_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start, count in (("10:00", 10), ("10:15", 60_000), ("10:30", 10)):
+        lines = [save(f"{start}:01", f"{start}-{number}-{'x' * 100}") for number in range(count)]
+        write_batch(tmp_path / "logs", start, [*lines, seal(f"{start}:59", start, 30_000)])
+    monkeypatch.setattr("checker.analyzer.spans.loader", partial(loader, 12))
+    monkeypatch.setattr("checker.pipeline._PROVED", {*()})
+    select = "select window_start, max(length(request_id))::double as value, count(*) as samples from events group by 1"
+    whole = slo_query("whole", f"{select} union all select window_start, 0.0, 0 from windows where events = 0", READS)
+    policy = make_project(tmp_path / "project", {"whole": whole})
+    zygote.shut_down()
+    try:
+        rows = replay(tmp_path / "logs", "10:00", "10:31", "10:50", policy=policy)
+        ran = check(tmp_path / "logs", "10:35", policy=policy)
+    finally:
+        zygote.shut_down()
+    statuses = {start: [values(row)[slo][2] for slo in ("whole", "save_latency_p95")] for start, row in rows.items()}
+    assert statuses == {"10:00": ["ok", "ok"], "10:15": ["error", "ok"], "10:30": ["ok", "ok"]}
+    (reason,) = (row["reason"] for row in ran.document["slos"] if row["slo"] == "whole")
+    assert re.search("does not fit into 240 MB", reason)
 
 
 def test_query_that_cannot_be_tried_is_measured_a_window_at_a_time(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from checker.analyzer import fixture, ingest, lines, sandbox, typed, unpack
-from checker.child import limits, wire
+from checker.analyzer import fixture, header, ingest, lines, results, sandbox, typed, unpack
+from checker.child import allowance, wire
+from checker.ledger import lines as ledger_lines
 from checker.policy import governed_schema, model, yaml_builder, yaml_text
 from checker.reporter import render, template_bounds
 from tests.telemetry import ROOT
@@ -26,8 +27,8 @@ DEFAULTS = model.Limits()
 @pytest.mark.parametrize(
     "said",
     [
-        f"{limits.MORE_MEMORY_BYTES >> 20} MiB",
-        f"the query's deadline and {limits.CPU_GRACE_S} s",
+        f"{allowance.MORE_MEMORY_BYTES >> 20} MiB",
+        f"the query's deadline and {allowance.CPU_GRACE_S} s",
         f"`limits.query_deadline`, {DEFAULTS.query_deadline.total_seconds():.0f} s",
         f"`limits.measuring_deadline`, {DEFAULTS.measuring_deadline.total_seconds() / 60:.0f} min",
         f"at most {wire.MAX_ANSWER_BYTES >> 20} MiB and {sandbox.MAX_RESULT_ROWS:,} rows",
@@ -36,6 +37,9 @@ DEFAULTS = model.Limits()
         f"{model.MAX_MEASURING_DEADLINE.total_seconds() / 3600:.0f} hour for all",
         f"more than {governed_schema.MAX_STEPS:,} steps",
         f"has at most {lines.MAX_LINE_BYTES >> 20} MiB and {lines.MAX_DEPTH} levels",
+        f"at most {results.MAX_EVIDENCE_CHARACTERS:,} characters a window",
+        f"a lookback at most {header.MAX_LOOKBACK_WINDOWS:,} windows",
+        f"{ledger_lines.MAX_LEDGER_BYTES >> 20} MiB, {ledger_lines.MAX_RECORDS:,} records",
         f"{unpack.MAX_PLAIN_BYTES >> 30} GiB",
         f"{unpack.MAX_RATIO} times its size",
         f"{typed.MAX_BROKEN_LINES:,} broken lines",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from checker.cli.app import COMMANDS
 from checker.cli.formats.status_report import age
-from tests.commands import SAMPLE, SAMPLE_AS_OF, phasegate
+from tests.commands import ROOT, SAMPLE, SAMPLE_AS_OF, phasegate
 from tests.ledgers import LedgerBuilder
 
 
@@ -36,6 +38,31 @@ def test_without_a_ledger_the_phases_of_the_logs_are_told(capsys: pytest.Capture
     text = phasegate(capsys, "status", f"--as-of={SAMPLE_AS_OF}", f"--logs={SAMPLE}", "--no-cache").out
     assert "there is no ledger" in text
     assert "ended 5 min ago" in text
+
+
+def test_without_the_ledger_that_is_there_it_is_as_if_there_were_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = tmp_path / "project"
+    for name in ("policy", "queries", "schemas"):
+        shutil.copytree(ROOT / name, project / name)
+    asked = ("explain", f"--policy={project / 'policy/policy.yaml'}", f"--logs={SAMPLE}", "--phase=B", "--no-cache")
+    asked = (*asked, f"--as-of={SAMPLE_AS_OF}")
+    without = phasegate(capsys, *asked)
+    (project / "ledger").mkdir()
+    (project / "ledger/autosave.jsonl").write_bytes(b"[]\n")
+    refused = phasegate(capsys, *asked)
+    assert (refused.code, refused.out) == (3, "")
+    assert "ledger/autosave.jsonl:1: expected a mapping" in refused.err
+    told = phasegate(capsys, *asked, "--no-ledger")
+    assert (told.code, told.out.replace(" --no-ledger", "")) == (without.code, without.out)
+    assert " --no-ledger" in told.out  # a command that it suggests looks at the same
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whoever_takes_a_ledger_can_be_told_to_take_none(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = phasegate(capsys, command, "--help").out
+    assert ("--ledger PATH" in told) == ("--no-ledger" in told)
 
 
 def test_the_gate_of_the_ledger_s_phase_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from checker.analyzer.regular import kind_told, open_regular, same_file, signature_of
 from checker.analyzer.unpack import check_size, packing_of, unpacked
 from checker.errors import CannotDecide
+from checker.regular import kind_told, open_regular, same_file, signature_of
 from checker.units import plain
 from checker.windows import parse_stamp
 

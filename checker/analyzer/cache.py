@@ -1,35 +1,51 @@
 """Two disposable caches, keyed by content: each batch's index and typed events, each window's measurement.
 
 One SQLite file and a folder of Parquet files. Nothing in it is believed over the logs: a row or a file whose checksum
-does not fit is as good as missing, and a cache that cannot be opened or written is done without.
+does not fit is as good as missing, and a cache that cannot be opened or written is done without. Checksums are made
+with a key: a cache that came with a project, made by whoever wrote that, is as good as empty.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _TABLES = ("files", "batches", "measurements", "proofs")
+_KEY_BYTES = 32
 MIN_FREE_BYTES = 64 << 20  # on a fuller disk the cache is done without
 _CREATE = "create table if not exists {} (key text primary key, value text not null, checksum text not null)"
+
+
+@dataclass(frozen=True, slots=True)
+class CachePlace:
+    """Where a cache lies, and the file of its key: where only the user can write, if others may write the folder."""
+
+    folder: Path
+    key_file: Path
 
 
 class Cache:
     """Text values by table and key, with a folder beside it for the events of batches."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: bytes = b"") -> None:
         """Open or make the cache in `folder`. Raises OSError or sqlite3.Error where that cannot be."""
+        self._key = key
         self.events_folder = folder / "events"
+        for place in (self.events_folder, folder / "index.sqlite"):
+            _refuse_link(place)
         self.events_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.events_folder):
             pass  # a folder that can be read but not written is of no use
@@ -45,9 +61,8 @@ class Cache:
             marks = ", ".join("?" * len(part))
             try:
                 rows = self._database.execute(f"select key, value, checksum from {table} where key in ({marks})", part)
-                found.update(
-                    (key, json.loads(value)) for key, value, checksum in rows if checksum == _checksum(key, value)
-                )
+                whole = ((key, value) for key, value, checksum in rows if checksum == self._checksum(key, value))
+                found.update((key, json.loads(value)) for key, value in whole)
             except (sqlite3.Error, ValueError, TypeError):
                 return found
         return found
@@ -61,9 +76,12 @@ class Cache:
         with contextlib.suppress(sqlite3.Error), self._database:
             for table, key, value in self._pending:
                 self._database.execute(
-                    f"insert or replace into {table} values (?, ?, ?)", (key, value, _checksum(key, value))
+                    f"insert or replace into {table} values (?, ?, ?)", (key, value, self._checksum(key, value))
                 )
         self._pending.clear()
+
+    def _checksum(self, key: str, value: str) -> str:
+        return hashlib.blake2b(f"{key}\n{value}".encode(), digest_size=16, key=self._key).hexdigest()
 
     def events_file(self, key: str) -> Path:
         """Where the typed events of the batch with this key lie, or will."""
@@ -81,6 +99,8 @@ def _open(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, timeout=5.0)
         try:
             database.execute("pragma synchronous = off")
+            if database.execute("select 1 from sqlite_master where type not in ('table', 'index')").fetchone():
+                raise sqlite3.DatabaseError("it holds what no cache of ours holds")
             for table in _TABLES:
                 database.execute(_CREATE.format(table))
                 database.execute(f"select key, value, checksum from {table} limit 1").fetchone()
@@ -97,8 +117,24 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError("unreachable")
 
 
-def _checksum(key: str, value: str) -> str:
-    return hashlib.blake2b(f"{key}\n{value}".encode(), digest_size=12).hexdigest()
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "a cache lies behind no link", str(path))
+
+
+def _key_in(path: Path) -> bytes:
+    """The key in the file `path`, which is made where it is missing. Raises OSError."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=path.parent) as made:  # of mode 0600
+            made.write(secrets.token_bytes(_KEY_BYTES))
+            made.flush()
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                os.link(made.name, path)
+    key = path.read_bytes()[:_KEY_BYTES]
+    if len(key) < _KEY_BYTES:
+        raise OSError(errno.EINVAL, "is no key", str(path))
+    return key
 
 
 def own_file(folder: Path, name: str) -> Path:
@@ -115,20 +151,24 @@ def checksum_of(path: Path) -> str | None:
         return None
 
 
-def _roomy(folder: Path) -> Cache | None:
-    """The cache in `folder`, None where its disk is all but full: to write half a batch helps nobody."""
+def _roomy(place: CachePlace) -> Cache | None:
+    """The cache in `place`, None where its disk is all but full: to write half a batch helps nobody."""
+    folder = place.folder
+    if place.key_file.parent != folder:  # the folder is the project's, and may be a stranger's
+        for part in (folder.parent, folder):
+            _refuse_link(part)
     folder.mkdir(parents=True, exist_ok=True)
-    return Cache(folder) if shutil.disk_usage(folder).free >= MIN_FREE_BYTES else None
+    return Cache(folder, _key_in(place.key_file)) if shutil.disk_usage(folder).free >= MIN_FREE_BYTES else None
 
 
 @contextmanager
-def open_cache(folder: Path | None) -> Iterator[Cache]:
-    """The cache in `folder`, or one that lives only as long as this run where `folder` is None or of no use."""
+def open_cache(place: CachePlace | None) -> Iterator[Cache]:
+    """The cache in `place`, or one that lives only as long as this run where `place` is None or of no use."""
     with contextlib.ExitStack() as stack:
         cache = None
-        if folder is not None:
+        if place is not None:
             with contextlib.suppress(OSError, sqlite3.Error):
-                cache = _roomy(folder)
+                cache = _roomy(place)
         if cache is None:
             scratch = tempfile.mkdtemp(prefix="phasegate-")
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)

@@ -16,7 +16,8 @@ from checker.analyzer.measure import span_of
 from checker.analyzer.parser import NotOneSelect, Parser, parser
 from checker.analyzer.queries import Query
 from checker.analyzer.results import json_value
-from checker.analyzer.spans import OpenSpan, SloTask, open_span
+from checker.analyzer.span_events import SloTask
+from checker.analyzer.spans import OpenSpan, open_span
 from checker.errors import QueryFailed
 from checker.model import Window
 
@@ -49,7 +50,8 @@ def rows_behind(history: History, window: Window) -> dict[str, tuple[RowsBehind,
     """
     tasks, rules = with_whole_rows(history.governed.tasks), history.governed.rules
     span = span_of(history.telemetry, tasks, history.lens.events_of, (window,), rules)
-    with open_span(span, rules, history.governed.limits) as opened, parser() as reader:
+    allowance = history.governed.allowance
+    with open_span(span, rules, allowance) as opened, parser(allowance) as reader:
         return {task.slo: tuple(task_rows(reader, opened, task, window)) for task in tasks}
 
 

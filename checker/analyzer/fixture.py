@@ -14,11 +14,11 @@ from typing import Any
 
 from checker.analyzer.batches import Line, read_lines
 from checker.analyzer.lines import MAX_LINE_BYTES
-from checker.analyzer.regular import open_regular, signature_of
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.unpack import PLAIN, unpacked
 from checker.errors import CannotDecide, UsageError
 from checker.model import Window
+from checker.regular import open_regular, signature_of
 from checker.windows import floor_to_window, parse_iso, stamp, window_at
 
 MAX_FIXTURE_BYTES = 256 << 20

@@ -64,7 +64,7 @@ SCALARS = _names("""
     millisecond minute month monthname quarter second strftime strptime time_bucket to_days to_hours to_microseconds
     to_milliseconds to_minutes to_months to_seconds to_weeks to_years try_strptime week weekday weekofyear year
     array_length element_at json_array_length json_contains json_exists json_extract json_extract_path
-    json_extract_path_text json_extract_string json_keys json_type json_valid json_value list_aggregate list_avg
+    json_extract_path_text json_extract_string json_keys json_type json_valid json_value list_avg
     list_concat list_contains list_count list_distinct list_extract list_filter list_first list_has list_last
     list_max list_median list_min list_position list_reduce list_reverse list_slice list_sort list_sum list_transform
     list_unique list_value map_extract map_keys map_values struct_extract struct_pack row array_extract

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from checker.analyzer.fast_path import timestamp
 from checker.analyzer.queries import Query
-from checker.analyzer.sandbox import LockedEngine, Rows, loader, locked_child, rows_of, sent_rows
+from checker.analyzer.sandbox import LockedEngine, Rows, loader, loading, locked_child, rows_of, sent_rows
+from checker.child.allowance import Allowance
 from checker.child.handle import Child
-from checker.child.limits import Limits
 from checker.child.serve import Opened
 from checker.errors import QueryFailed
 from checker.model import Criterion, GateResult, Judgement, Window
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import duckdb
 
 INCIDENT_ALERT = "incident"
-_MEMORY_MB = 128
 COLUMNS = ("criterion", "observed", "required", "passed", "since", "reason")
 _RELATIONS = {
     "judgements": "window_start timestamp, slo varchar, value double, samples bigint, threshold double, status varchar",
@@ -101,11 +100,11 @@ def gate_runner(
     windows: Sequence[GateWindow],
     alerts: Sequence[GateAlert],
     ledger: Sequence[GateLedgerRow],
-    limits: Limits,
+    allowance: Allowance,
 ) -> Iterator[GateRunner]:
     """A runner over this history. Windows must be every window of the span, oldest first."""
     columns = {name: list(zip(*rows, strict=True)) for name, rows in _history(windows, alerts, ledger).items()}
-    with locked_child(partial(_service, columns), limits) as child:
+    with locked_child(partial(_service, columns, allowance.query_memory_mb), allowance) as child:
         yield GateRunner(child, gate, query, phase)
 
 
@@ -131,13 +130,14 @@ def _history(
 
 
 @contextmanager
-def _service(columns: Mapping[str, Sequence[Sequence[Any]]]) -> Iterator[Opened]:
+def _service(columns: Mapping[str, Sequence[Sequence[Any]]], memory_mb: int) -> Iterator[Opened]:
     """In the child: `(first, until, at, sql, parameters)` gives the rows of the query at that moment."""
-    with loader(_MEMORY_MB) as connection:
-        connection.execute("create schema history")
-        for name, types in _RELATIONS.items():
-            _fill(connection, name, types, columns[name])
-        engine = LockedEngine(connection)
+    with loader() as connection:
+        with loading():
+            connection.execute("create schema history")
+            for name, types in _RELATIONS.items():
+                _fill(connection, name, types, columns[name])
+        engine = LockedEngine(connection, memory_mb)
 
         def answer(request: tuple[datetime, datetime, datetime, str, Mapping[str, Any]]) -> Any:
             first, until, at, sql, parameters = request

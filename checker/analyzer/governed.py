@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,19 @@ from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.parser import parser
 from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
-from checker.analyzer.sandbox import engine_version, expect_children
-from checker.analyzer.spans import SloTask
-from checker.child.limits import Budget, Limits
+from checker.analyzer.sandbox import allowance_of, engine_version, expect_children
+from checker.analyzer.span_events import SloTask
+from checker.child.allowance import Allowance
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.policy.governed_text import read_governed_text
 from checker.policy.load import load_policy
-from checker.policy.model import Policy
-from checker.schemas import load_schema, schema_faults
+from checker.policy.model import Limits, Policy
+from checker.schemas import parse_schema, schema_faults
 
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """Sound governed files. `queries` are by their path below `queries/`; `limits` hold for this command's queries."""
+    """Sound governed files. `queries` are by their path below `queries/`; `allowance` is for this command's queries."""
 
     policy: Policy
     queries: Mapping[str, Query]
@@ -35,7 +35,7 @@ class Governed:
     governed_digest: str
     judging_digest: str
     engine: str
-    limits: Limits = field(default_factory=Limits)
+    allowance: Allowance
 
     @property
     def tasks(self) -> tuple[SloTask, ...]:
@@ -64,6 +64,7 @@ class Parts:
     schema: EventSchema | None
     queries: Mapping[str, Query]
     problems: tuple[Problem, ...]
+    allowance: Allowance
 
     def rules(self) -> IngestRules | None:
         """The rules for reading lines; None where policy or event schema is faulty."""
@@ -84,9 +85,11 @@ def read_parts(path: Path) -> Parts:
     except GovernedFilesInvalid as fault:
         problems += fault.problems
     schema, schema_problems = _event_schema(policy)
-    queries, query_faults = _queries(policy, path.resolve().parent.parent, schema)
-    units = [] if policy is None else list(_unit_problems(policy, queries))
-    return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults, *units))
+    allowance = allowance_of(Limits() if policy is None else policy.limits)
+    queries, query_faults = _queries(policy, path.resolve().parent.parent, schema, allowance)
+    if policy is not None:
+        problems += [*_unit_problems(policy, queries), *_lookback_problems(policy, queries)]
+    return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults), allowance)
 
 
 def load_governed(path: Path) -> Governed:
@@ -96,21 +99,17 @@ def load_governed(path: Path) -> Governed:
     if parts.problems or policy is None or schema is None or rules is None:
         raise GovernedFilesInvalid(parts.problems)
     digests = governed_digest(policy), judging_digest(policy, queries, schema)
-    return Governed(policy, queries, rules, *digests, engine_version(), limits_of(policy))
-
-
-def limits_of(policy: Policy) -> Limits:
-    """What the policy lets queries take, with a new budget. Its wishes were capped when it was read."""
-    asked = policy.limits
-    budget = Budget(asked.measuring_deadline.total_seconds())
-    return Limits(asked.query_deadline.total_seconds(), asked.query_memory_mb, budget)
+    return Governed(policy, queries, rules, *digests, engine_version(), parts.allowance)
 
 
 def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Problem]]:
     if policy is None:
         return None, []
     try:
-        document = load_schema(policy.root / policy.event_schema, policy.event_schema)
+        file = read_governed_text(policy.root, policy.event_schema)
+        if file.text is None or file.problems:
+            return None, list(file.problems)
+        document = parse_schema(file.text, policy.event_schema)
         if faults := schema_faults(document):
             return None, [Problem(policy.event_schema, 0, 0, text) for text in faults]
         return event_schema.build(document), []
@@ -120,12 +119,14 @@ def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Probl
         return None, [Problem(policy.event_schema, 0, 0, line) for line in str(fault).splitlines()]
 
 
-def _queries(policy: Policy | None, root: Path, schema: EventSchema | None) -> tuple[dict[str, Query], list[Problem]]:
+def _queries(
+    policy: Policy | None, root: Path, schema: EventSchema | None, allowance: Allowance
+) -> tuple[dict[str, Query], list[Problem]]:
     """The queries that the policy names; where the policy is broken, all that are there, for their own faults."""
     queries: dict[str, Query] = {}
     problems: list[Problem] = []
     columns = frozenset(schema.columns) if schema else None
-    with parser() as reader:
+    with parser(allowance) as reader:
         for name, parameters in _uses(policy, root):
             file = read_governed_text(root, f"queries/{name}")
             problems += file.problems
@@ -145,6 +146,18 @@ def _unit_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Pro
         if header is not None and header.get("unit") != slo.unit:
             told = f"header: unit is '{header.get('unit')}', but slos.{slo.name}.unit of the policy is '{slo.unit}'"
             yield Problem(f"queries/{slo.query}", header.line("unit"), 0, told)
+
+
+def _lookback_problems(policy: Policy, queries: Mapping[str, Query]) -> Iterator[Problem]:
+    """A query that looks back further than can be measured in this policy's windows."""
+    uses: list[tuple[str, Mapping[str, Any]]] = [(slo.query, {}) for slo in policy.slos.values()]
+    uses += [(gate.query, gate.parameters) for gate in policy.gates.values()]
+    for path, parameters in uses:
+        try:
+            if path in queries:
+                queries[path].lookback_length(policy.window, parameters)
+        except ValueError as fault:
+            yield Problem(f"queries/{path}", queries[path].header.line("lookback"), 0, f"header: lookback: {fault}")
 
 
 def template_sources(policy: Policy) -> dict[str, str]:

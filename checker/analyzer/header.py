@@ -21,6 +21,7 @@ _LINE = re.compile(r"--\s*([a-z_]+):\s*(.*)")
 _LOOKBACK = re.compile(r"(\d+|\$[a-z_][a-z0-9_]*) (minute|hour|day|window)s?")
 _RELATION = re.compile(r"([a-z_]+)\s*\(([^)]*)\)")
 _PARAMETER = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+MAX_LOOKBACK_WINDOWS = 10_000  # each is measured, and held in memory; 104 days of quarter hours
 _ROWS = re.compile(r"([a-z_][a-z0-9_]*) by ([a-z_][a-z0-9_, ]*)")
 
 
@@ -32,11 +33,15 @@ class Lookback:
     unit: str
 
     def length(self, window: timedelta, parameters: Mapping[str, Any]) -> timedelta:
-        """The lookback as a time. Raises ValueError where the parameter is missing or no number."""
+        """The lookback as a time. Raises ValueError where the parameter is missing or no number, or it is too long."""
         amount = parameters.get(self.amount) if isinstance(self.amount, str) else self.amount
         if isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0:
             raise ValueError(f"${self.amount} is {amount!r}; a lookback needs a number of {self.unit}s, 0 or more")
-        return amount * (window if self.unit == "window" else timedelta(**{f"{self.unit}s": 1}))
+        step = window if self.unit == "window" else timedelta(**{f"{self.unit}s": 1})
+        if not amount * (step / window) <= MAX_LOOKBACK_WINDOWS:
+            told = f"{amount} {self.unit}s"[:40]
+            raise ValueError(f"{told} are more than {MAX_LOOKBACK_WINDOWS:,} windows, the most that is looked back")
+        return amount * step
 
 
 def parse_lookback(text: str) -> Lookback:

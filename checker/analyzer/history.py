@@ -82,7 +82,7 @@ def load_history(
     reach = first - governed.lookback - policy.window
     telemetry = load_telemetry(folder, cache, rules, reach, last, lens.as_of, run, verify_logs)
     windows = list(windows_between(first, last + policy.window, policy.window))
-    measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, governed.limits, run)
+    measured = measure(telemetry, governed.tasks, lens.events_of, windows, rules, cache, governed.allowance, run)
     judged = {window.start: _judge(governed, lens, telemetry, measured, window) for window in windows}
     return History(
         governed,
@@ -189,7 +189,7 @@ def open_gate(history: History, judged: Sequence[JudgedWindow], records: Sequenc
         [*windows, *future],
         alerts,
         ledger,
-        history.governed.limits,
+        history.governed.allowance,
     ) as runner:
         yield runner
 

@@ -11,9 +11,10 @@ from functools import partial
 
 from checker.analyzer.cache import Cache
 from checker.analyzer.rules import IngestRules
-from checker.analyzer.spans import SloTask, Span, SpanResult, WindowCounts, measure_span
+from checker.analyzer.span_events import SloTask, Span
+from checker.analyzer.spans import SpanResult, WindowCounts, measure_span
 from checker.analyzer.telemetry import Mapper, Telemetry
-from checker.child.limits import Limits
+from checker.child.allowance import Allowance
 from checker.model import Measurement, Window
 from checker.windows import iso
 
@@ -36,7 +37,7 @@ def measure(
     windows: Sequence[Window],
     rules: IngestRules,
     cache: Cache,
-    limits: Limits,
+    allowance: Allowance,
     run: Mapper,
 ) -> Measured:
     """Measure every task in every window (oldest first) for the events of `phase`.
@@ -57,7 +58,7 @@ def measure(
         if window.start not in counts or any((task.slo, window.start) not in measurements for task in tasks)
     ]
     spans = list(_spans(telemetry, tasks, phase, missing, rules, measurements))
-    for result in run(partial(measure_span, rules=rules, limits=limits), spans):
+    for result in run(partial(measure_span, rules=rules, allowance=allowance), spans):
         _keep(result, keys, count_keys, cache)
         measurements.update(result.measurements)
         counts.update(result.counts)
@@ -77,7 +78,11 @@ def _keep(
     )
     cache.put(
         "measurements",
-        {count_keys[start]: [count.events, count.duplicates] for start, count in result.counts.items()},
+        {
+            count_keys[start]: [count.events, count.duplicates]
+            for start, count in result.counts.items()
+            if start not in result.too_large
+        },
     )
 
 

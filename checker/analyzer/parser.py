@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from checker.analyzer.sandbox import LockedEngine, loader, locked_child
+from checker.analyzer.syntax import Mentions, mentions
+from checker.child.allowance import Allowance
 from checker.child.handle import Child
-from checker.child.limits import Limits
 from checker.child.serve import Opened
 from checker.errors import QueryFailed
 
@@ -30,6 +32,19 @@ class Parser:
 
     def __init__(self, child: Child) -> None:
         self._child = child
+        self._seen: dict[str, Mentions | NotOneSelect] = {}
+
+    def mentions(self, sql: str) -> Mentions:
+        """What the one SELECT in `sql` mentions, parsed once however often it is asked. Raises NotOneSelect."""
+        if sql not in self._seen:
+            try:
+                self._seen[sql] = mentions(self.select(sql))
+            except NotOneSelect as fault:
+                self._seen[sql] = fault
+        seen = self._seen[sql]
+        if isinstance(seen, NotOneSelect):
+            raise seen
+        return seen
 
     def select(self, sql: str) -> Any:
         """The tree of the one SELECT in `sql`. Raises NotOneSelect."""
@@ -49,17 +64,17 @@ class Parser:
 
 
 @contextmanager
-def parser(limits: Limits | None = None) -> Iterator[Parser]:
+def parser(allowance: Allowance) -> Iterator[Parser]:
     """A parser, for as long as the block takes. Raises CannotDecide where none can be started."""
-    with locked_child(_service, limits or Limits(query_memory_mb=_MEMORY_MB)) as child:
+    with locked_child(_service, replace(allowance, query_memory_mb=_MEMORY_MB)) as child:
         yield Parser(child)
 
 
 @contextmanager
 def _service() -> Iterator[Opened]:
     """In the child: `("tree", sql)` gives the tree as JSON, `("text", tree)` the SQL of one."""
-    with loader(_MEMORY_MB) as connection:
-        engine = LockedEngine(connection)
+    with loader() as connection:
+        engine = LockedEngine(connection, _MEMORY_MB)
 
         def answer(request: tuple[str, str]) -> str:
             kind, text = request

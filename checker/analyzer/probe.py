@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +11,13 @@ from checker.analyzer.gate import COLUMNS, GateAlert, GateLedgerRow, GateWindow,
 from checker.analyzer.header import did_you_mean
 from checker.analyzer.parser import Parser, parser
 from checker.analyzer.queries import Query
-from checker.analyzer.results import FIRST_COLUMNS, measurements
+from checker.analyzer.results import FIRST_COLUMNS, agree, measurements
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import Rows
-from checker.analyzer.spans import OpenSpan, SloTask, Span, open_span
+from checker.analyzer.span_events import SloTask, Span
+from checker.analyzer.spans import OpenSpan, open_span
 from checker.analyzer.syntax import mentions
-from checker.child.limits import Limits
+from checker.child.allowance import Allowance
 from checker.errors import Problem, QueryFailed
 from checker.model import Measurement, Status, Window
 from checker.policy.model import Gate, Policy
@@ -29,18 +29,18 @@ _GATE_TYPES = dict(zip(COLUMNS, ("VARCHAR", "DOUBLE", "DOUBLE", "BOOLEAN", "TIME
 _MIXED = (Status.OK, Status.OK, Status.WARN, Status.VIOLATION, Status.OK, Status.NO_DATA, Status.ERROR)
 
 
-def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str, limits: Limits) -> Iterator[Problem]:
+def slo_problems(tasks: Sequence[SloTask], rules: IngestRules, phase: str, allowance: Allowance) -> Iterator[Problem]:
     """What the tasks' queries break of their contract over no events, over made-up ones, and over these in halves."""
     if not tasks:
         return
-    with open_span(_span(tasks, rules, phase, empty=True), rules, limits) as opened:
+    with open_span(_span(tasks, rules, phase, empty=True), rules, allowance) as opened:
         for task in tasks:
             yield from _problems(opened, task, "over windows without events")
     tasks = with_whole_rows(tasks)
     span = _span(tasks, rules, phase, empty=False)
     queries = [task.query for task in tasks]
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
-    with open_span(span, rules, limits, fill) as opened, parser() as reader:
+    with open_span(span, rules, allowance, fill) as opened, parser(allowance) as reader:
         for task in tasks:
             found = list(_problems(opened, task, "over made-up events"))
             yield from found or _halves_problems(opened, task)
@@ -55,7 +55,7 @@ class Halves:
     untried: frozenset[str]
 
 
-def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str, limits: Limits) -> Halves:
+def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str, allowance: Allowance) -> Halves:
     """Measure made-up windows in a span and in its halves, and compare.
 
     A query that fails over made-up events is let be: it fails, or not, over the real ones.
@@ -63,7 +63,7 @@ def try_halves(tasks: Sequence[SloTask], rules: IngestRules, phase: str, limits:
     span = _span(tasks, rules, phase, empty=False)
     queries = [task.query for task in tasks]
     fill = made_up.event_filler(rules.schema, queries, (*span.before, *span.windows), phase)
-    with open_span(span, rules, limits, fill) as opened:
+    with open_span(span, rules, allowance, fill) as opened:
         problems: list[Problem] = []
         untried: set[str] = set()
         for task in tasks:
@@ -146,7 +146,7 @@ def _differences(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
     halves = _measured(opened, task, windows[:middle]) | _measured(opened, task, windows[middle:])
     for window in windows:
         one, other = whole[window], halves[window]
-        if not _agree(one, other):
+        if not agree(one, other):
             yield Problem(
                 f"queries/{task.query.path}",
                 task.query.header.line("lookback"),
@@ -156,14 +156,6 @@ def _differences(opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
                 f"{_told(other)} in a half; declare the lookback it needs, or read less",
             )
             return
-
-
-def _agree(one: Measurement, other: Measurement) -> bool:
-    """Whether two measurements are the same, but for the order in which doubles were summed."""
-    if one.value is None or other.value is None or one.samples != other.samples:
-        return (one.value, one.samples) == (other.value, other.samples)
-    both_nan = math.isnan(one.value) and math.isnan(other.value)
-    return both_nan or math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _told(row: Measurement) -> str:
@@ -189,16 +181,16 @@ def _header_problems(reader: Parser, opened: OpenSpan, task: SloTask) -> Iterato
             yield Problem(shown, header.line(behind.kind), 0, f"header: {behind.kind}: {behind.error}")
 
 
-def gate_problems(policy: Policy, queries: Mapping[str, Query], limits: Limits) -> Iterator[Problem]:
+def gate_problems(policy: Policy, queries: Mapping[str, Query], allowance: Allowance) -> Iterator[Problem]:
     """What the gates' queries break of their contract over nothing, over a mixed history and over one all met."""
     for gate in policy.gates.values():
         phase = next((item.name for item in policy.phases if item.gate == gate.name), None)
         query = queries.get(gate.query)
         if query is not None and phase is not None:
-            yield from _gate_problems(policy, gate, query, phase, limits)
+            yield from _gate_problems(policy, gate, query, phase, allowance)
 
 
-def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str, limits: Limits) -> Iterator[Problem]:
+def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str, allowance: Allowance) -> Iterator[Problem]:
     count = -(-query.lookback_length(policy.window, gate.parameters) // policy.window) + 2
     histories: dict[str, tuple[int, Sequence[Status]]] = {
         "over no windows": (0, ()),
@@ -209,7 +201,7 @@ def _gate_problems(policy: Policy, gate: Gate, query: Query, phase: str, limits:
         history = _made_up_history(policy, phase, windows, statuses)
         end = made_up.FIRST + policy.window * windows
         try:
-            with gate_runner(gate, query, phase, *history, limits) as runner:
+            with gate_runner(gate, query, phase, *history, allowance) as runner:
                 result = runner.rows(made_up.FIRST, made_up.FIRST, end, end)
         except QueryFailed as fault:
             yield _failed(query, fault, where)

@@ -19,7 +19,7 @@ from checker.analyzer.header import (
     read_header,
 )
 from checker.analyzer.parser import NotOneSelect, Parser
-from checker.analyzer.syntax import Mentions, line_of, mentions
+from checker.analyzer.syntax import Mentions, line_of
 from checker.errors import Problem
 
 RELATIONS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -87,7 +87,7 @@ def read_query(
     shown, kind, header = f"queries/{path}", path.split("/", 1)[0], read_header(sql)
     problems = list(header_problems(shown, kind, header))
     try:
-        seen = mentions(parser.select(sql))
+        seen = parser.mentions(sql)
     except NotOneSelect as fault:
         return None, [*problems, Problem(shown, fault.line, 0, str(fault))]
     problems += _relation_problems(shown, kind, sql, seen)
@@ -157,7 +157,7 @@ def _parameter_problems(
             yield Problem(shown, line_of(sql, offset), 0, f"uses ${name}, which nothing provides (there are {listed})")
     if "lookback" in header.values and kind == "gate" and gate_parameters is not None:
         try:
-            parse_lookback(header.get("lookback")).length(timedelta(minutes=1), gate_parameters)
+            parse_lookback(header.get("lookback")).length(timedelta(days=1), gate_parameters)  # the longest window
         except ValueError as fault:
             yield Problem(shown, header.line("lookback"), 0, f"header: lookback: {fault}")
 

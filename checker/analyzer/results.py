@@ -9,11 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from checker.analyzer.sandbox import Rows
-from checker.errors import QueryFailed
+from checker.errors import QueryFailed, QueryStopped
 from checker.model import Measurement, Window
 from checker.windows import iso
 
 FIRST_COLUMNS = ("window_start", "value", "samples")
+MAX_EVIDENCE_CHARACTERS = 4_096  # of one window: kept for every window, in memory and in the cache
+_MAX_SAMPLES = (1 << 63) - 1
 
 
 def measurements(slo: str, result: Rows, windows: Sequence[Window]) -> Iterator[Measurement]:
@@ -43,9 +45,22 @@ def _measurement(slo: str, start: datetime, result: Rows, row: tuple[Any, ...]) 
         raise QueryFailed(f"value is {result.types[1]}, expected DOUBLE")
     if isinstance(samples, bool) or not isinstance(samples, int):
         raise QueryFailed(f"samples is {result.types[2]}, expected BIGINT")
+    if not 0 <= samples <= _MAX_SAMPLES:
+        raise QueryFailed(f"samples is {str(samples)[:40]}, expected a number of events")
     value = None if value is None else float(value)
     evidence = dict(zip(result.names[3:], map(json_value, row[3:]), strict=True))
+    size = sum(len(str(item)) for pair in evidence.items() for item in pair)
+    if size > MAX_EVIDENCE_CHARACTERS:
+        raise QueryStopped(f"returns {size:,} characters of evidence for a window; at most {MAX_EVIDENCE_CHARACTERS:,}")
     return Measurement(slo, start, value, samples, evidence)
+
+
+def agree(one: Measurement, other: Measurement) -> bool:
+    """Whether two measurements are the same, but for the order in which doubles were summed."""
+    if one.value is None or other.value is None or one.samples != other.samples:
+        return (one.value, one.samples) == (other.value, other.samples)
+    both_nan = math.isnan(one.value) and math.isnan(other.value)
+    return both_nan or math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def json_value(value: Any) -> Any:

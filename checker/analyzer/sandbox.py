@@ -9,15 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from checker.child.allowance import Allowance, Budget
 from checker.child.handle import Child, get_ready
-from checker.child.limits import Limits
 from checker.child.serve import Service
-from checker.errors import CannotDecide, QueryDied, QueryFailed
+from checker.errors import CannotDecide, QueryDied, QueryFailed, TooMuchToLoad
+from checker.policy.model import Limits
 
 if TYPE_CHECKING:
     import duckdb
 
 LOADER_MEMORY_MB = 240
+_UNREADABLE = (ValueError, RuntimeError, ArithmeticError)  # of a value that Python has no like for
 MAX_RESULT_ROWS = 10_000
 
 _SETTINGS = (
@@ -38,7 +40,7 @@ _LOCKED: dict[str, str] = {
     "max_expression_depth": "250",
     "lock_configuration": "true",  # last: nothing can be set after it
 }
-# As DuckDB tells them once it is locked; it keeps no setting that this version has renamed in silence.
+# As DuckDB tells them once it is locked. Of the file systems it tells nothing: a file is tried.
 _READ_BACK = {
     **_LOCKED,
     "temp_directory": "",
@@ -52,7 +54,7 @@ _READ_BACK = {
 }
 
 
-_ahead: list[duckdb.DuckDBPyConnection] = []  # of a child, until it takes it; of no other process
+_ahead: list[duckdb.DuckDBPyConnection] = []  # of the zygote, and of a child until it takes it; never of a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,12 @@ def _opened() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def allowance_of(limits: Limits) -> Allowance:
+    """What the policy lets queries take, with a new budget. Its wishes were capped when it was read."""
+    budget = Budget(limits.measuring_deadline.total_seconds())
+    return Allowance(limits.query_deadline.total_seconds(), limits.query_memory_mb, budget)
+
+
 def expect_children() -> None:
     """Begin what the first child waits for. Whoever will need one calls this as early as it knows."""
     import duckdb  # before the fork, so that no child has to
@@ -100,10 +108,10 @@ def expect_children() -> None:
     get_ready(_open_ahead)
 
 
-def locked_child(service: Service, limits: Limits) -> Child:
+def locked_child(service: Service, allowance: Allowance) -> Child:
     """A child for `service`, which opens DuckDB. Raises what `Child` raises."""
     expect_children()
-    return Child(service, limits, _open_ahead)
+    return Child(service, allowance, _open_ahead)
 
 
 def _open_ahead() -> None:
@@ -119,18 +127,25 @@ class LockedEngine:
     What it runs has no deadline here: whoever asks the child kills it.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Lock `connection` for good; whatever it must hold has been loaded before.
+    def __init__(self, connection: duckdb.DuckDBPyConnection, memory_mb: int) -> None:
+        """Lock `connection` for good; whatever it must hold has been loaded before. A query may use `memory_mb` more.
 
         Raises CannotDecide where a setting does not read back as it was set.
         """
         self._connection = connection
+        (row,) = connection.execute("select sum(memory_usage_bytes) from duckdb_memory()").fetchall()
+        connection.execute(f"set memory_limit = '{int(row[0] or 0) + (memory_mb << 20)}B'")
         lock_settings(connection)
         check_settings(connection)
 
     def prepare(self, statement: str) -> None:
-        """Run one of phasegate's own statements: a view or a variable that the next query sees."""
-        self._connection.execute(statement)
+        """Run one of phasegate's own statements: a view or a table that the next query sees. Raises QueryFailed."""
+        import duckdb
+
+        try:
+            self._connection.execute(statement)
+        except duckdb.Error as fault:
+            raise QueryFailed(str(fault).splitlines()[0]) from None
 
     def _session(self) -> contextlib.AbstractContextManager[duckdb.DuckDBPyConnection]:
         """A connection for one query: what that makes for itself is gone before the next."""
@@ -150,11 +165,25 @@ class LockedEngine:
                 session.execute(statement, used)
                 description = session.description or []
                 rows = session.fetchmany(MAX_RESULT_ROWS + 1)
-        except (duckdb.Error, ValueError, RuntimeError) as fault:
+        except (duckdb.Error, *_UNREADABLE) as fault:
             raise _told(fault) from None
         if len(rows) > MAX_RESULT_ROWS:
             raise QueryFailed(f"returns more than {MAX_RESULT_ROWS:,} rows")
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """A block of phasegate's own statements that load what queries will read. Raises TooMuchToLoad, CannotDecide."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, MemoryError) as fault:
+        told = str(fault).splitlines()[0] if str(fault) else "out of memory"
+        raise TooMuchToLoad(f"what is to be read does not fit into {LOADER_MEMORY_MB} MB: {told}") from None
+    except duckdb.Error as fault:
+        raise CannotDecide(f"the events cannot be loaded: {str(fault).splitlines()[0]}") from fault
 
 
 def sent_rows(result: Rows) -> list[Any]:
@@ -192,8 +221,8 @@ def check_settings(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _settings(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    names = ", ".join(f"current_setting('{name}')::varchar" for name in ("threads", *_READ_BACK))
-    return dict(zip(("threads", *_READ_BACK), connection.execute(f"select {names}").fetchall()[0], strict=True))
+    asked = ", ".join([*(f"current_setting('{name}')::varchar" for name in _READ_BACK), "true"])
+    return dict(zip([*_READ_BACK, ""], connection.execute(f"select {asked}").fetchall()[0], strict=True))
 
 
 def _told(fault: Exception) -> QueryFailed:

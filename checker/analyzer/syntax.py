@@ -64,9 +64,12 @@ def _note_structure(node: Mapping[str, Any], found: Mentions) -> None:
         found.ctes.update(entry["key"].lower() for entry in node["cte_map"].get("map", ()))
     if isinstance(kind, str) and kind.endswith("_NODE") and kind not in _NODE_TYPES:
         found.forbidden[kind.removesuffix("_NODE").replace("_", " ").lower()] = 0
+    if node.get("key_targets"):
+        found.forbidden["a recursion using a key"] = 0  # which row of a key stays depends on their order
     if node.get("sample"):
         found.forbidden["a sample"] = 0
-    if kind == "LIMIT_MODIFIER" or (kind == "DISTINCT_MODIFIER" and node.get("distinct_on_targets")):
+    picks = kind == "LIMIT_MODIFIER" or (kind == "DISTINCT_MODIFIER" and node.get("distinct_on_targets"))
+    if picks or node.get("class") == "COLLATE":
         found.functions.setdefault("row_number", 0)  # which rows stay may depend on their order
 
 

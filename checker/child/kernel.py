@@ -14,6 +14,7 @@ import signal
 import sys
 
 NOBODY = 65_534
+_MAX_DESCRIPTORS = (1 << 31) - 1 if sys.platform == "linux" else 1 << 16  # Linux closes them all in one call
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # of Linux, on every architecture
 _CREATE_RULESET_VERSION = 1
@@ -47,7 +48,7 @@ def keep_only(kept: int) -> int:
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     os.dup2(spare, 3, inheritable=False)
-    os.closerange(4, max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1 << 16))
+    os.closerange(4, _MAX_DESCRIPTORS)
     return 3
 
 
@@ -69,8 +70,8 @@ def drop_root() -> None:
         return
     try:
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        os.setgid(NOBODY)  # of root, these change the real, the effective and the saved one
+        os.setuid(NOBODY)
     except OSError as fault:
         if fault.errno not in (errno.EPERM, errno.EINVAL):  # a user namespace with one user in it
             raise
@@ -87,12 +88,9 @@ def landlock() -> int:
 
     It holds for this thread and those that it starts, so it must be called while there is but one.
     """
-    if sys.platform != "linux":
+    version = landlock_version()
+    if version == 0:
         return 0
-    version = int(_libc().syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION))
-    if version < 0 and ctypes.get_errno() in _ABSENT:
-        return 0
-    _checked(version)
     rules = _Ruleset(_files_of(version), _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     descriptor = _checked(_libc().syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0))
@@ -101,6 +99,16 @@ def landlock() -> int:
     finally:
         os.close(descriptor)
     return version
+
+
+def landlock_version() -> int:
+    """The version of Landlock that this kernel has, 0 for none."""
+    if sys.platform != "linux":
+        return 0
+    version = int(_libc().syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION))
+    if version < 0 and ctypes.get_errno() in _ABSENT:
+        return 0
+    return _checked(version)
 
 
 def _files_of(version: int) -> int:

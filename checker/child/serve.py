@@ -8,11 +8,12 @@ import socket
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from checker.child import kernel, limits, wire
-from checker.errors import CannotDecide, QueryFailed
+from checker.child import allowance, kernel, wire
+from checker.errors import CannotDecide, QueryFailed, TooMuchToLoad
 
 # What a child does: entering loads (files may be read), and gives what it has to tell of that, and the function that
 # answers requests (nothing may be reached any more).
@@ -24,33 +25,42 @@ Service = Callable[[], AbstractContextManager[Opened]]
 def serve(connection: socket.socket) -> None:
     """Receive a service, open it, lock this process, and answer requests until the other side is gone."""
     try:
-        service, memory_bytes = pickle.loads(wire.receive(connection))
-        context = service()  # never left: this process ends first
-        answers: list[Answer] = []
-        wire.send(connection, _message(lambda: _open(context, memory_bytes, answers)))
-        while answers:
+        begun = _Begun()
+        wire.send(connection, _message(partial(_begin, wire.receive(connection), begun)))
+        while begun.answer is not None:
             deadline_s, request = pickle.loads(wire.receive(connection))
-            kernel.limit_cpu(math.ceil(deadline_s) + limits.CPU_GRACE_S, limits.MAX_CPU_S)
-            wire.send(connection, _message(partial(answers[0], request)))
+            kernel.limit_cpu(math.ceil(deadline_s) + allowance.CPU_GRACE_S, begun.cpu_s)
+            wire.send(connection, _message(partial(begun.answer, request)))
     except wire.Closed:
         return
 
 
-def _open(context: AbstractContextManager[Opened], memory_bytes: int, answers: list[Answer]) -> Any:
-    """What the service tells once it is open and locked; its function is added to `answers`."""
+@dataclass(slots=True)
+class _Begun:
+    """A service at work: its context, which is never left because this process ends first, and its function."""
+
+    context: AbstractContextManager[Opened] | None = None
+    answer: Answer | None = None
+    cpu_s: int = 0
+
+
+def _begin(order: bytes, begun: _Begun) -> Any:
+    """What the service tells once it is open and locked."""
+    service, memory_bytes, begun.cpu_s = pickle.loads(order)
+    begun.context = context = service()
     told, answer = context.__enter__()
     try:
         lock(memory_bytes)
     except OSError as fault:
         raise CannotDecide(f"the process that measures cannot be locked: {fault}") from None
-    answers.append(answer)
+    begun.answer = answer
     return told
 
 
 def lock(memory_bytes: int) -> None:
     """Give up, for good, whatever measuring does not need. Raises OSError where the kernel refuses a layer it has."""
     kernel.only_one_thread()
-    kernel.limit_memory(memory_bytes + limits.MORE_MEMORY_BYTES)
+    kernel.limit_memory(memory_bytes + allowance.MORE_MEMORY_BYTES)
     kernel.limit_file_size()
     kernel.limit_processes()
     kernel.drop_root()
@@ -65,6 +75,8 @@ def _attempt(work: Callable[[], Any]) -> dict[str, Any]:
         return {"value": work()}
     except QueryFailed as fault:
         return {"failed": [str(fault), fault.line]}
+    except TooMuchToLoad as fault:
+        return {"too much": str(fault)}
     except CannotDecide as fault:
         return {"cannot": str(fault)}
     except (MemoryError, RecursionError) as fault:
@@ -80,5 +92,5 @@ def _message(work: Callable[[], Any]) -> bytes:
     except (TypeError, ValueError, RecursionError, MemoryError) as fault:
         content = wire.to_json({"failed": [f"returns what cannot be handed on: {fault}"[:300], 0]})
     if len(content) > wire.MAX_ANSWER_BYTES:
-        content = wire.to_json({"failed": [f"returns more than {wire.MAX_ANSWER_BYTES >> 20} MiB", 0]})
+        content = wire.to_json({"stopped": f"returns more than {wire.MAX_ANSWER_BYTES >> 20} MiB"})
     return content

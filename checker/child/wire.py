@@ -20,6 +20,7 @@ from uuid import UUID
 import orjson
 
 MAX_ANSWER_BYTES = 16 << 20
+MAX_VALUES = 1_000_000  # of an answer: each takes far more memory than its byte or two on the way
 _LENGTH = struct.Struct(">Q")
 _MIN_PLAIN, _MAX_PLAIN = -(1 << 63), (1 << 63) - 1
 
@@ -37,7 +38,7 @@ _WRITERS: dict[type, tuple[str, Callable[[Any], str]]] = {
 _READERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
-    "decimal": Decimal,
+    "decimal": lambda text: _finite(Decimal(text)),
     "datetime": datetime.fromisoformat,
     "date": date.fromisoformat,
     "time": time_of_day.fromisoformat,
@@ -63,6 +64,8 @@ def to_json(value: Any) -> bytes:
 
 def from_json(content: bytes) -> Any:
     """The value of `to_json`. Raises Nonsense."""
+    if sum(map(content.count, (b"[", b"{", b","))) > MAX_VALUES:
+        raise Nonsense(f"more than {MAX_VALUES:,} values")
     try:
         return _read(orjson.loads(content))
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as fault:
@@ -93,7 +96,16 @@ def _read(value: Any) -> Any:
     tag, content = value["t"], value["v"]
     if tag == "dict":
         return {_read(key): _read(item) for key, item in content}
+    if not isinstance(content, str):
+        raise TypeError(tag)
     return _READERS[tag](content)
+
+
+def _finite(value: Decimal) -> Decimal:
+    """DuckDB has no other; a signalling NaN would raise wherever it is looked at."""
+    if not value.is_finite():
+        raise ValueError(value)
+    return value
 
 
 def send(connection: socket.socket, content: bytes, until: float | None = None) -> None:

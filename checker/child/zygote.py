@@ -19,10 +19,15 @@ from collections.abc import Callable
 from checker.child import kernel
 
 _FORK, _END, _QUIT = b"f", b"e", b"q"
+_PATIENCE_S = 30  # for a fork, or for a killed child to be gone
 _NUMBER = struct.Struct(">q")
 
 Serve = Callable[[socket.socket], None]
 Prepare = Callable[[], None]
+
+
+class ZygoteGone(Exception):
+    """The process that forks the children has died, or cannot fork."""
 
 
 class Zygote:
@@ -33,8 +38,10 @@ class Zygote:
 
     def __init__(self, serve: Serve, prepare: Prepare) -> None:
         self.owner = os.getpid()
+        self.is_gone = False
         self._lock = threading.Lock()
         self._link, theirs = socket.socketpair()
+        self._link.settimeout(_PATIENCE_S)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # other threads of the command hold nothing it needs
             self._pid = os.fork()
@@ -43,36 +50,45 @@ class Zygote:
         theirs.close()
 
     def fork(self) -> tuple[int, socket.socket]:
-        """A new child: its number, and the connection to it. Raises OSError."""
+        """A new child: its number, and the connection to it. Raises ZygoteGone; OSError without a descriptor."""
         mine, theirs = socket.socketpair()
         try:
-            with theirs, self._lock:
-                socket.send_fds(self._link, [_FORK], [theirs.fileno()])
-                pid = self._number()
+            with theirs:
+                pid = self._asked(lambda: socket.send_fds(self._link, [_FORK], [theirs.fileno()]))
             if pid < 0:
-                raise OSError(-pid, os.strerror(-pid))
-        except OSError:
+                raise ZygoteGone(f"no process can be started: {os.strerror(-pid)}")
+        except ZygoteGone:
             mine.close()
             raise
         return pid, mine
 
     def end(self, pid: int) -> int:
-        """Kill the child, if it has not ended by itself, and give its exit code (negative: the signal)."""
-        with self._lock:
-            self._link.sendall(_END + _NUMBER.pack(pid))
-            return self._number()
+        """Kill the child, if it has not ended by itself, and give its exit code (negative: the signal).
+
+        Raises ZygoteGone; no child outlives its zygote.
+        """
+        return self._asked(lambda: self._link.sendall(_END + _NUMBER.pack(pid)))
 
     def close(self) -> None:
         """End it and every child that is left."""
-        with contextlib.suppress(ConnectionError):  # it has died
+        with contextlib.suppress(OSError):  # it has died
             self._link.sendall(_QUIT)
         self._link.close()
         os.waitpid(self._pid, 0)
 
-    def _number(self) -> int:
-        content = self._link.recv(_NUMBER.size, socket.MSG_WAITALL)
-        if len(content) < _NUMBER.size:
-            raise ConnectionError("the process that starts the queries' processes has died")
+    def _asked(self, order: Callable[[], object]) -> int:
+        """The number that it answers to an order. Raises ZygoteGone; it is of no use then."""
+        with self._lock:
+            try:
+                order()
+                content = self._link.recv(_NUMBER.size, socket.MSG_WAITALL)
+            except OSError as fault:
+                content, cause = b"", fault.strerror or type(fault).__name__
+            else:
+                cause = "it has ended"
+            if len(content) < _NUMBER.size:
+                self.is_gone = True
+                raise ZygoteGone(f"the process that starts those that measure does not answer: {cause}")
         return int(_NUMBER.unpack(content)[0])
 
 
@@ -84,6 +100,9 @@ def zygote(serve: Serve, prepare: Prepare) -> Zygote:
     """This process's zygote; the first call forks it, and returns before it is prepared."""
     global _current
     with _starting:
+        if _current is not None and _current.owner == os.getpid() and _current.is_gone:
+            _current.close()
+            _current = None
         if _current is None or _current.owner != os.getpid():
             _current = Zygote(serve, prepare)
         return _current
@@ -108,7 +127,8 @@ def _run(link: socket.socket, serve: Serve, prepare: Prepare) -> None:
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
         kernel.forget_environment()
         only = socket.socket(fileno=kernel.keep_only(link.detach()))
-        prepare()
+        with contextlib.suppress(Exception):  # what is not there, a child makes itself, or says why it cannot
+            prepare()
         gc.freeze()  # what a child does not touch stays shared
         children: set[int] = set()
         while True:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from checker.cli import say
-from checker.errors import UsageError
+from checker.errors import LedgerInvalid, UsageError
 from checker.windows import parse_iso
 
 if TYPE_CHECKING:
+    from checker.analyzer.cache import CachePlace
     from checker.analyzer.governed import Governed
     from checker.engines.local import Progress
     from checker.pipeline import Request
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 EARLIEST, LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 CACHE_VARIABLE = "PHASEGATE_CACHE"
+NO_LEDGER = Path(os.devnull)  # what --no-ledger makes of --ledger
 
 
 class Instant(click.ParamType[datetime]):
@@ -46,9 +48,10 @@ class Instant(click.ParamType[datetime]):
 
 
 def source_options(function: Function) -> Function:
-    """`--policy`, `--logs`, `--ledger`, `--as-of`: on every command that looks at a rollout."""
+    """`--policy`, `--logs`, `--ledger`, `--no-ledger`, `--as-of`: on every command that looks at a rollout."""
     for option in (
         click.option("--as-of", type=Instant(), help="The clock for everything (default: now)."),
+        no_ledger_option,
         click.option("--ledger", type=click.Path(path_type=Path), help="The ledger (default: ledger/TARGET.jsonl)."),
         click.option("--logs", type=click.Path(path_type=Path), help="Folder of batches (default: logs/TARGET)."),
         policy_option,
@@ -63,6 +66,13 @@ policy_option = click.option(
     default=Path("policy/policy.yaml"),
     show_default=True,
     help="The policy; its folder's parent is the project.",
+)
+no_ledger_option = click.option(
+    "--no-ledger",
+    "ledger",
+    type=click.Path(path_type=Path),
+    flag_value=str(NO_LEDGER),
+    help="As if there were no ledger, whatever lies in ledger/.",
 )
 cache_option = click.option(
     "--cache/--no-cache",
@@ -86,11 +96,19 @@ def clock(as_of: datetime | None) -> datetime:
     return as_of or datetime.now(UTC).replace(microsecond=0)
 
 
-def cache_folder(root: Path, use_cache: bool) -> Path | None:
-    """Where the project's cache lies (PHASEGATE_CACHE moves it), or None for none."""
+def cache_place(root: Path, use_cache: bool) -> CachePlace | None:
+    """Where the project's cache lies (PHASEGATE_CACHE moves it), or None for none.
+
+    A project may be a stranger's, and bring a `.phasegate` with it: the key to that one is kept with the user's files.
+    """
+    from checker.analyzer.cache import CachePlace
+
     if not use_cache:
         return None
-    return Path(os.environ.get(CACHE_VARIABLE) or root / ".phasegate" / "cache")
+    if named := os.environ.get(CACHE_VARIABLE):
+        return CachePlace(Path(named), Path(named) / "key")
+    own = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111  raises nothing
+    return CachePlace(root / ".phasegate" / "cache", own / "phasegate" / "key")
 
 
 def logs_folder(governed: Governed, logs: Path | None) -> Path:
@@ -101,11 +119,25 @@ def logs_folder(governed: Governed, logs: Path | None) -> Path:
     return folder
 
 
-def ledger_file(governed: Governed, ledger: Path | None) -> Path:
-    """The ledger: as given (UsageError where that is no file), else `ledger/<target>.jsonl` of the project."""
-    if ledger is not None and not ledger.is_file():
-        raise UsageError(f"--ledger {ledger}: there is no such file")
-    return ledger or governed.policy.root / "ledger" / f"{governed.policy.target}.jsonl"
+def ledger_file(governed: Governed, ledger: Path | None) -> Path | None:
+    """The ledger: as given (UsageError where that is not there), else `ledger/<target>.jsonl` of the project.
+
+    None for NO_LEDGER. Raises LedgerInvalid where the project's own folder is a link: a stranger may have put it there.
+    """
+    if ledger == NO_LEDGER:
+        return None
+    if ledger is not None:
+        if not os.path.lexists(ledger):
+            raise UsageError(f"--ledger {ledger}: there is no such file")
+        return ledger
+    folder = governed.policy.root / "ledger"
+    if _is_link(folder):
+        raise LedgerInvalid("ledger: is a link; put the folder itself there, or name the file with --ledger")
+    return folder / f"{governed.policy.target}.jsonl"
+
+
+def _is_link(folder: Path) -> bool:
+    return os.path.islink(folder)  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
 
 
 @contextmanager
@@ -136,14 +168,14 @@ def open_request(
         as_of=clock(as_of),
         logs=logs_folder(governed, logs),
         ledger=ledger_file(governed, ledger),
-        cache=cache_folder(governed.policy.root, use_cache),
+        cache=cache_place(governed.policy.root, use_cache),
         run=local_mapper(threads, progress_line("reading")),
         **more,
     )
     if fixture is None:
         yield request
         return
-    if logs or ledger:
+    if logs or ledger not in (None, NO_LEDGER):
         raise UsageError("--fixture stands for --logs and has no ledger; give one or the other")
     from checker.analyzer.fixture import deal_out
     from checker.windows import closed_at

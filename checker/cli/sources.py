@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from checker.cli.common import NO_LEDGER
 from checker.windows import iso, stamp
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ _OPTIONS = ("policy", "logs", "ledger", "as_of", "fixture", "events_of")
 def source_arguments(context: click.Context) -> tuple[str, ...]:
     """The options of the call that say what is looked at, as a command suggested from it must repeat them."""
     given = (name for name in _OPTIONS if context.get_parameter_source(name) is ParameterSource.COMMANDLINE)
-    return tuple(f"--{name.replace('_', '-')}={_text(context.params[name])}" for name in given)
+    return tuple(_option(name, context.params[name]) for name in given)
+
+
+def _option(name: str, value: object) -> str:
+    if (name, value) == ("ledger", NO_LEDGER):
+        return "--no-ledger"
+    return f"--{name.replace('_', '-')}={_text(value)}"
 
 
 def _text(value: object) -> str:

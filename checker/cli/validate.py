@@ -11,11 +11,12 @@ import click
 from checker.cli import say
 from checker.cli.common import (
     Instant,
-    cache_folder,
     cache_option,
+    cache_place,
     clock,
     ledger_file,
     logs_folder,
+    no_ledger_option,
     policy_option,
     progress_line,
     read_governed,
@@ -35,6 +36,7 @@ _OF_THE_PROJECT = ""
 @policy_option
 @click.option("--logs", is_flag=False, flag_value=_OF_THE_PROJECT, metavar="[DIR]", help="The logs too.")
 @click.option("--ledger", type=click.Path(path_type=Path), help="Also read this ledger, chain and all.")
+@no_ledger_option
 @click.option("--as-of", type=Instant(), help="The clock for everything (default: now).")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @threads_option
@@ -80,8 +82,9 @@ def _read_ledger(policy: Path, ledger: Path, as_of: datetime) -> None:
     """Raises LedgerInvalid with every fault of the ledger."""
     from checker.ledger.records import read_ledger
 
-    found = read_ledger(ledger_file(read_governed(policy), ledger), as_of)
-    if found.torn:
+    file = ledger_file(read_governed(policy), ledger)
+    found = read_ledger(file, as_of) if file else None
+    if found and found.torn:
         say.note(f"ledger: {found.torn}")
 
 
@@ -96,7 +99,7 @@ def _logs(policy: Path, logs: str, as_of: datetime, threads: int | None, use_cac
     given = Path(logs) if logs else None
     folder = LogFolder(logs_folder(governed, given))
     run = local_mapper(threads, progress_line("reading"))
-    with open_cache(cache_folder(governed.policy.root, use_cache)) as cache:
+    with open_cache(cache_place(governed.policy.root, use_cache)) as cache:
         try:
             return validate_logs(governed, folder, cache, run, as_of)
         except CannotDecide as fault:

@@ -71,7 +71,7 @@ def validate_logs(governed: Governed, folder: LogFolder, cache: Cache, run: Mapp
     telemetry = load_telemetry(folder, cache, rules, batches[0].start, batches[-1].start, as_of, run)
     shared = sorted(start for start, touching in telemetry.touching.items() if len(touching) > 1)
     windows = [window_at(start, rules.window) for start in shared]
-    counts = measure(telemetry, (), "", windows, rules, cache, governed.limits, run).counts
+    counts = measure(telemetry, (), "", windows, rules, cache, governed.allowance, run).counts
     return LogReport(
         batches=tuple(account(item.file, item.index, rules) for _, item in sorted(telemetry.batches.items())),
         unreadable={folder.by_start[start].path.name: why for start, why in sorted(telemetry.unreadable.items())},

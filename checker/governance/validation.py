@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from checker.analyzer.governed import Parts, limits_of, read_parts, template_sources
+from checker.analyzer.governed import Parts, read_parts, template_sources
 from checker.analyzer.probe import gate_problems, slo_problems
-from checker.analyzer.spans import SloTask
+from checker.analyzer.span_events import SloTask
 from checker.errors import Problem
 from checker.governance.documents import documents, outdated, read
 from checker.policy.model import Policy
@@ -62,9 +62,8 @@ def _run_problems(parts: Parts) -> Iterator[Problem]:
         for slo in policy.slos.values()
         if (query := parts.queries.get(slo.query)) is not None
     ]
-    limits = limits_of(policy)
-    yield from slo_problems(tasks, rules, policy.phase_names[0], limits)
-    yield from gate_problems(policy, parts.queries, limits)
+    yield from slo_problems(tasks, rules, policy.phase_names[0], parts.allowance)
+    yield from gate_problems(policy, parts.queries, parts.allowance)
 
 
 def _checked(parts: Parts, policy: Policy, templates: int, texts: int) -> Iterator[Checked]:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from checker.errors import LedgerInvalid, Problem
+from checker.ledger.lines import excess, lines_of, open_ledger
 from checker.schemas import dotted, shown, tool_schema, validate
 from checker.windows import iso, parse_iso
 
 GENESIS = "0" * 64
+MAX_PROBLEMS = 200  # to explain one takes a thousand times as long as to read a line
+MAX_FAULTY_BYTES = 4 << 20  # of lines that are explained: a long one takes a second
 _TOLD_AT_MOST = 20
 
 
@@ -50,33 +54,50 @@ def read_ledger(path: Path, as_of: datetime) -> Ledger:
     """The ledger in `path` as it stood at `as_of` (with a zone): records made later do not exist.
 
     A missing file is an empty ledger. The whole file is checked, whatever `as_of` is. Raises LedgerInvalid with every
-    fault: a broken line, a record that does not follow its schema, a gap, a wrong hash, a time that runs backwards.
+    fault: a broken line, a record that does not follow its schema, a gap, a wrong hash, a time that runs backwards;
+    also where it is no regular file, or goes over a limit of `checker.ledger.lines`.
     """
     name = _shown_name(path)
     try:
-        content = path.read_bytes()
+        with open_ledger(path, name) as stream:
+            return _read(stream, name, as_of)
     except FileNotFoundError:
         return Ledger()
-    except OSError as error:
-        raise LedgerInvalid(f"{name}: cannot be read: {error.strerror}; nothing was decided") from error
-    return parse_ledger(content, name, as_of)
 
 
 def parse_ledger(content: bytes, name: str, as_of: datetime) -> Ledger:
     """Like `read_ledger`, for the bytes of a file that is called `name` in errors."""
-    lines, torn = _split(content)
+    return _read(io.BytesIO(content), name, as_of)
+
+
+def _read(stream: IO[bytes], name: str, as_of: datetime) -> Ledger:
     records: list[Record] = []
     problems: list[Problem] = []
+    torn: str | None = None
+    faulty_bytes = 0
     before = _Link(0, None, GENESIS)
-    for number, line in enumerate(lines, start=1):
-        record, faults, before = _read_line(line, before)
+    for number, line, is_last in lines_of(stream):
+        if too_much := excess(number, line):
+            problems.append(Problem(name, number, 0, too_much))
+            break
+        content = line.removesuffix(b"\n")
+        if is_last and (content == line or _is_cut_off(content)):
+            torn = _torn_message(content, name, number)
+            break
+        record, faults, before = _read_line(content, before)
         problems.extend(Problem(name, number, 0, fault) for fault in faults)
+        faulty_bytes += len(line) if faults else 0
+        if _are_enough(problems, faulty_bytes):
+            break
         if record is not None:
             records.append(record)
     if problems:
-        _refuse(problems)
-    known = tuple(record for record in records if record.at <= as_of)
-    return Ledger(known, None if torn is None else _torn_message(torn, name, len(lines) + 1))
+        _refuse(problems, _are_enough(problems, faulty_bytes))
+    return Ledger(tuple(record for record in records if record.at <= as_of), torn)
+
+
+def _are_enough(problems: Sequence[Problem], faulty_bytes: int) -> bool:
+    return len(problems) >= MAX_PROBLEMS or faulty_bytes > MAX_FAULTY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +111,7 @@ class _Link:
 
 def _shown_name(path: Path) -> str:
     """The name given; of an absolute path its last two parts, since errors show no folder of the machine."""
-    return "/".join(path.parts[-2:]) if path.is_absolute() else path.as_posix()
-
-
-def _split(content: bytes) -> tuple[Sequence[bytes], bytes | None]:
-    """Whole lines, and the torn last one: without its newline, or with one although its JSON is cut off."""
-    *lines, tail = content.split(b"\n")
-    if tail:
-        return lines, tail
-    if lines and _is_cut_off(lines[-1]):
-        return lines[:-1], lines[-1]
-    return lines, None
+    return Path(*path.parts[-2:]).as_posix() if path.is_absolute() else path.as_posix()
 
 
 def _torn_message(line: bytes, name: str, number: int) -> str:
@@ -164,7 +175,8 @@ def _validator() -> Any:
 def _schema_faults(document: object) -> list[str]:
     if _validator().is_valid(document):
         return []
-    faults = [_told(fault.path, fault.message) for fault in validate(document, tool_schema("ledger"))]
+    found = validate(document, tool_schema("ledger"), at_most=MAX_PROBLEMS)
+    faults = [_told(fault.path, fault.message) for fault in found]
     # a day that no calendar has is a matter of format, which the explaining validator does not look at
     return faults or [_told(tuple(error.instance_path), error.message) for error in _validator().iter_errors(document)]
 
@@ -195,11 +207,12 @@ def _chain_faults(record: Record, prev: str, before: _Link) -> Iterator[str]:
         yield f"at: expected {iso(before.at)} or later, found {iso(record.at)}; time does not run backwards in a ledger"
 
 
-def _refuse(problems: Sequence[Problem]) -> NoReturn:
+def _refuse(problems: Sequence[Problem], are_cut: bool) -> NoReturn:
     lines = [str(problem) for problem in problems[:_TOLD_AT_MOST]]
     if len(problems) > _TOLD_AT_MOST:
         lines.append(f"… and {len(problems) - _TOLD_AT_MOST} more")
     noun = "problem" if len(problems) == 1 else "problems"
-    lines.append(f"{len(problems)} {noun} in the ledger; nothing was decided")
+    count = f"{len(problems)} {noun}" + (" and maybe more" if are_cut else "")
+    lines.append(f"{count} in the ledger; nothing was decided")
     lines.append("records are only ever appended: put back the last good copy of the file")
     raise LedgerInvalid("\n".join(lines))

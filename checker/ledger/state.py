@@ -15,6 +15,8 @@ from checker.ledger.values import (
     RecordedNotice,
     RecordedViolation,
     RollbackRecord,
+    Violation,
+    violations_in,
 )
 
 
@@ -102,11 +104,14 @@ class _Folding:
         self.incidents: list[Incident] = []
         self.rollbacks: list[RollbackRecord] = []
         self.rollback_unknown: RollbackRecord | None = None
-        self.approvals: list[Approval] = []
+        self.added: set[Violation] = set()  # of the open incident, beyond those that it was opened with
+        self.standing: dict[int, Approval] = {}  # by when they were given
+        self.of_advance: dict[str, list[int]] = {}  # those of an advance, by their judging digest
         self.notices: dict[str, RecordedNotice] = {}
         self.paused: Pause | None = None
 
     def state(self) -> LedgerState:
+        self.settle()
         return LedgerState(
             exists=self.exists,
             phase=self.phase,
@@ -117,7 +122,7 @@ class _Folding:
             incidents=tuple(self.incidents),
             rollbacks=tuple(self.rollbacks),
             rollback_unknown=self.rollback_unknown,
-            approvals=tuple(self.approvals),
+            approvals=tuple(self.standing.values()),
             notices=tuple(self.notices.values()),
             paused=self.paused,
         )
@@ -125,14 +130,17 @@ class _Folding:
     def enter(self, phase: str, at: datetime) -> None:
         self.phase, self.entered_at = phase, at
         self.judged_until.clear()
-        self.approvals = [approval for approval in self.approvals if approval.subject != "advance"]
+        for digest in tuple(self.of_advance):
+            self.leave_digest(digest)
 
     def leave_digest(self, digest: str) -> None:
-        self.approvals = [
-            approval
-            for approval in self.approvals
-            if approval.subject != "advance" or approval.judging_digest != digest
-        ]
+        for number in self.of_advance.pop(digest, ()):
+            del self.standing[number]
+
+    def settle(self) -> None:
+        if self.added:
+            self.incidents[-1] = self.incidents[-1].with_violations(self.added)
+            self.added = set()
 
     def open_incident(self) -> Incident | None:
         newest = self.incidents[-1] if self.incidents else None
@@ -160,9 +168,11 @@ def _incident(folding: _Folding, record: Record) -> None:
         if open_incident is None:
             folding.incidents.append(Incident.opened_by(record))
         else:
-            folding.incidents[-1] = open_incident.with_added(record)
+            folding.incidents[-1] = open_incident.caused_by(record)
+            folding.added |= violations_in(record)
     elif open_incident is not None and open_incident.id == record.id:
-        folding.incidents[-1] = replace(open_incident, closed_at=record.at, outcome=record.data["event"])
+        folding.settle()
+        folding.incidents[-1] = replace(folding.incidents[-1], closed_at=record.at, outcome=record.data["event"])
 
 
 def _rollback(folding: _Folding, record: Record) -> None:
@@ -191,7 +201,10 @@ def _belongs_to(rollback: RollbackRecord, incident: Incident) -> bool:
 
 
 def _approval(folding: _Folding, record: Record) -> None:
-    folding.approvals.append(Approval.of(record))
+    approval = Approval.of(record)
+    folding.standing[record.seq] = approval
+    if approval.subject == "advance":
+        folding.of_advance.setdefault(str(approval.judging_digest), []).append(record.seq)
 
 
 def _notice(folding: _Folding, record: Record) -> None:

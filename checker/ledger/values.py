@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, Self
 
 from checker.ledger.records import Record
 from checker.windows import parse_iso
+
+Violation = tuple[datetime | None, str]  # start of the window, SLO
 
 
 class RecordedViolation(NamedTuple):
@@ -66,7 +69,7 @@ class Incident:
     phase: str
     window_start: datetime | None
     cause: str
-    violations: frozenset[tuple[datetime | None, str]]
+    violations: frozenset[Violation]
     rollback_recorded: bool = False
     closed_at: datetime | None = None
     outcome: str | None = None
@@ -80,7 +83,7 @@ class Incident:
             phase=record.phase,
             window_start=record.window_start,
             cause=record.data["cause"],
-            violations=_violations(record),
+            violations=violations_in(record),
         )
 
     @property
@@ -88,13 +91,17 @@ class Incident:
         """Whether a rollback is still to be made: none was recorded, and a violation is among the causes."""
         return self.closed_at is None and self.cause == "violation" and not self.rollback_recorded
 
-    def with_added(self, record: Record) -> Incident:
-        """This incident with the violations that an `incident` record adds."""
-        cause = "violation" if record.data["cause"] == "violation" else self.cause
-        return replace(self, cause=cause, violations=self.violations | _violations(record))
+    def caused_by(self, record: Record) -> Incident:
+        """This incident with the cause that an `incident` record adds to it."""
+        return replace(self, cause="violation") if record.data["cause"] == "violation" else self
+
+    def with_violations(self, added: AbstractSet[Violation]) -> Incident:
+        """This incident with further violations."""
+        return replace(self, violations=self.violations | added)
 
 
-def _violations(record: Record) -> frozenset[tuple[datetime | None, str]]:
+def violations_in(record: Record) -> frozenset[Violation]:
+    """The violations that an `incident` record names."""
     return frozenset((record.window_start, slo) for slo in record.data.get("slos", ()))
 
 

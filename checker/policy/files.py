@@ -12,8 +12,9 @@ from typing import NamedTuple
 from checker.errors import Problem
 from checker.policy.cursor import Cursor
 from checker.policy.governed_schema import schema_problems
-from checker.policy.governed_text import is_regular, read_governed_text
+from checker.policy.governed_text import read_governed_text
 from checker.policy.yaml_text import MAX_BYTES
+from checker.regular import is_regular
 from checker.schemas import Fault, nearest
 
 MAX_PATH_LENGTH = 200

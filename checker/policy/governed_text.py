@@ -5,17 +5,16 @@ Whoever reads a governed file reads it here, because a stranger may have put a p
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from checker.errors import Problem
 from checker.policy.yaml_text import MAX_BYTES, GovernedText, decode
+from checker.regular import NotRegular, open_regular
 
-_NO_LINK = os.O_NOFOLLOW
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # opening a pipe does not wait for its writer
 
 
 def read_governed_text(root: Path, relative: str) -> GovernedText:
@@ -35,11 +34,6 @@ def read_text(path: Path, shown_as: str) -> GovernedText:
     return _read(path.parent, (path.name,), shown_as)
 
 
-def is_regular(state: os.stat_result) -> bool:
-    """Whether it is a file that holds bytes: no folder, pipe, socket or device."""
-    return stat.S_ISREG(state.st_mode)
-
-
 def _read(root: Path, steps: tuple[str, ...], shown_as: str) -> GovernedText:
     try:
         content = _content(root, steps)
@@ -48,8 +42,7 @@ def _read(root: Path, steps: tuple[str, ...], shown_as: str) -> GovernedText:
     except FileNotFoundError:
         return _unreadable(shown_as, "does not exist")
     except OSError as error:
-        found = "is no regular file" if error.errno == errno.ENXIO else f"cannot be read: {error.strerror}"
-        return _unreadable(shown_as, _link_among(root, steps) or found)
+        return _unreadable(shown_as, _link_among(root, steps[:-1]) or f"cannot be read: {error.strerror}")
     return decode(content, shown_as)
 
 
@@ -63,28 +56,31 @@ def governed_bytes(folder: Path, name: str) -> bytes:
 
 
 def _content(root: Path, steps: tuple[str, ...]) -> bytes:
-    descriptor = _open(root, steps)
     try:
-        if not is_regular(os.fstat(descriptor)):
-            raise Refused("is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
+        with (
+            _folder(root, steps[:-1]) as folder,
+            open_regular(steps[-1], folder) as descriptor,
+            open(descriptor, "rb", closefd=False) as file,
+        ):
             content = file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
+    except NotRegular as refusal:
+        told = str(refusal)
+        raise Refused(told[:1].lower() + told[1:]) from None
     if len(content) > MAX_BYTES:
         raise Refused(f"is larger than {MAX_BYTES} bytes, the most that is read")
     return content
 
 
-def _open(root: Path, steps: tuple[str, ...]) -> int:
+@contextmanager
+def _folder(root: Path, steps: tuple[str, ...]) -> Iterator[int]:
     """A descriptor of the last step, each step opened from the one before, so that none can be swapped for a link."""
     folder = os.open(root, _FOLDER)
     try:
-        for step in steps[:-1]:
-            below = os.open(step, _FOLDER | _NO_LINK, dir_fd=folder)
+        for step in steps:
+            below = os.open(step, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = below
-        return os.open(steps[-1], _FILE | _NO_LINK, dir_fd=folder)
+        yield folder
     finally:
         os.close(folder)
 
@@ -94,8 +90,6 @@ def _link_among(root: Path, steps: tuple[str, ...]) -> str | None:
     link = next((place for place in places if os.path.islink(place)), None)  # noqa: PTH114  Path.is_symlink may raise
     if link is None:
         return None
-    if link == places[-1]:
-        return "is a link; put the file itself there"
     return f"passes through the link {link.relative_to(root).as_posix()!r}; put the file itself there"
 
 

@@ -162,7 +162,7 @@ def run_gate_case(governed: Governed, case: GateCase) -> CaseResult:
     policy, phase = governed.policy, case.name.phase
     query = governed.gate_query(phase)
     at = closed_at(case.windows[-1].window, policy.lateness)
-    asked = policy.gate_of(phase), query, phase, case.windows, case.alerts, case.ledger, governed.limits
+    asked = policy.gate_of(phase), query, phase, case.windows, case.alerts, case.ledger, governed.allowance
     with gate_runner(*asked) as runner:
         result = runner.ask(case.until - gate_lookback(governed, phase), case.since, case.until, at)
     return CaseResult(case.name, tuple(_failures(case, result)))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from checker import regular
 from checker.cli import main
 from checker.policy import files, governed_schema, governed_text, load, yaml_builder, yaml_scalars, yaml_text
 from checker.policy.yaml_builder import Builder
@@ -127,8 +128,12 @@ def _all_read(patch: pytest.MonkeyPatch) -> None:
 
 
 def _all_regular(patch: pytest.MonkeyPatch) -> None:
-    for module in (governed_text, files):
-        patch.setattr(module, "is_regular", _always)
+    patch.setattr(files, "is_regular", _always)
+    patch.setattr(regular, "_refuse", _none)
+
+
+def _follows(path: Any, folder: int | None) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
 
 
 def _without_rule(name: str) -> SwitchOff:
@@ -141,7 +146,7 @@ LAYERS: dict[str, SwitchOff] = {
     "a file is read up to a size": _all_read,
     "only regular files are read": _all_regular,
     "no named file lies behind a link": _without(files, "_link_on_the_way", _none),
-    "opening follows no link": _without(governed_text, "_NO_LINK", 0),
+    "opening follows no link": _without(regular, "_opened", _follows),
     "the policy's folder is no link": _without(load, "_is_link", _never),
     "what nothing names is regular too": _without(load, "strange_entries", _nothing),
     "every named file is used": _without(load, "unused_files", _nothing),

@@ -56,9 +56,12 @@ def event_of(line: bytes) -> Event | None:
 def _event(line: bytes) -> Event:
     _must(len(line) <= _LONGEST)
     text = line.decode()
-    fields = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer)
-    _must(isinstance(fields, dict) and _depth(fields) <= _DEEPEST)
-    json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no lone surrogates, nothing infinite
+    fields = json.loads(
+        text, object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer, parse_float=_finite
+    )
+    _must(isinstance(fields, dict) and (text.count("[") + text.count("{") <= _DEEPEST or _depth(fields) <= _DEEPEST))
+    if "\\" in text:
+        json.dumps(fields, ensure_ascii=False).encode()  # no lone surrogates, which only an escape can make
     for name in SCHEMA["required"]:
         _must(name in fields)
     for branch in SCHEMA["allOf"]:
@@ -104,8 +107,13 @@ def _depth(value: Any) -> int:
 
 
 def _integer(text: str) -> int:
-    _must(math.isfinite(float(text)))
+    _finite(text)
     return int(text)
+
+
+def _finite(text: str) -> float:
+    _must(math.isfinite(float(text)))
+    return float(text)
 
 
 def _refuse(_: str) -> None:

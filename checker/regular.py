@@ -20,16 +20,27 @@ _KINDS = {
 }
 
 
+class NotRegular(ValueError):
+    """What lies there is no regular file, and was not read."""
+
+
 def kind_told(mode: int) -> str | None:
     """What a file of this mode is, in words, where it is anything but a regular file."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "Is no regular file")
 
 
+def is_regular(state: os.stat_result) -> bool:
+    """Whether it is a file that holds bytes: no folder, link, pipe, socket or device."""
+    return kind_told(state.st_mode) is None
+
+
 @contextmanager
-def open_regular(path: Path) -> Iterator[int]:
-    """A descriptor of the regular file at `path`. Raises OSError, and ValueError for a link, folder, pipe or device."""
-    _refuse_named(path)
-    descriptor = os.open(path, OPEN_FLAGS)
+def open_regular(path: Path | str, folder: int | None = None) -> Iterator[int]:
+    """A descriptor of the regular file at `path`, below the folder of the descriptor `folder` where one is given.
+
+    Raises OSError, and NotRegular for a link, folder, pipe, socket or device; folders on the way may be links.
+    """
+    descriptor = _opened(path, folder)
     try:
         _refuse(os.fstat(descriptor).st_mode)
         yield descriptor
@@ -37,17 +48,23 @@ def open_regular(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _refuse_named(path: Path) -> None:
-    _refuse(os.lstat(path).st_mode)  # before it is opened: to open a device is to do something
+def _opened(path: Path | str, folder: int | None) -> int:
+    _refuse_named(path, folder)
+    return os.open(path, OPEN_FLAGS, dir_fd=folder)
+
+
+def _refuse_named(path: Path | str, folder: int | None) -> None:
+    state = os.stat(path, dir_fd=folder, follow_symlinks=False)
+    _refuse(state.st_mode)  # before it is opened: to open a device is to do something
 
 
 def _refuse(mode: int) -> None:
     if told := kind_told(mode):
-        raise ValueError(f"{told}; only a regular file is read: put the file itself there")
+        raise NotRegular(f"{told}; only a regular file is read: put the file itself there")
 
 
 def same_file(path: Path, descriptor: int) -> bool:
-    """Whether `path` still names the file that `descriptor` holds open.; what is gone is not the same."""
+    """Whether `path` still names the file that `descriptor` holds open; what is gone is not the same."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except OSError:

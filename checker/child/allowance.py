@@ -1,4 +1,4 @@
-"""How much a child may take. A stranger may have written the policy: its wishes end here."""
+"""How much the children of a command may take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 LOADING_DEADLINE_S = 120.0  # for what a child does before it is locked: statements of phasegate's own
 MORE_MEMORY_BYTES = 512 << 20  # of address space, beside what DuckDB is told that it may use
-MAX_CPU_S = 3_700  # in all, however many queries
 CPU_GRACE_S = 2  # a query's CPU time beyond its deadline: it counts when nobody is left to watch the clock
 
 
@@ -39,9 +38,9 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one query may take: seconds until it has answered, megabytes in DuckDB; `budget` is for all queries."""
+class Allowance:
+    """What one query may take: seconds until it has answered, MiB in DuckDB; `budget` is for all of a command."""
 
-    query_deadline_s: float = 30.0
-    query_memory_mb: int = 256
-    budget: Budget = field(default_factory=lambda: Budget(600.0), compare=False)
+    query_deadline_s: float
+    query_memory_mb: int
+    budget: Budget = field(compare=False)
