@@ -20,7 +20,8 @@ class Problem:
 
     def __str__(self) -> str:
         position = "".join(f":{number}" for number in (self.line, self.column) if number)
-        return f"{self.path}{position}: {self.message}"
+        path = self.path.replace("\n", "\\n")  # a file's name may hold one, and would begin a line of its own
+        return f"{path}{position}: {self.message}"
 
 
 class PhasegateError(Exception):

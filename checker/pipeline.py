@@ -12,13 +12,13 @@ from checker.analyzer.batches import LogFolder
 from checker.analyzer.cache import Cache, CachePlace, open_cache
 from checker.analyzer.decide import Case, Standing, decide
 from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undecided_starts
+from checker.analyzer.earliest import earliest_pass
 from checker.analyzer.gate import GateRunner
 from checker.analyzer.governed import Governed, template_sources
 from checker.analyzer.history import (
     History,
     Lens,
     ask_gate,
-    earliest_pass,
     gate_lookback,
     last_break,
     load_history,

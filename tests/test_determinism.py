@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.telemetry import check, make_project, replay, save, seal, slo_query, write_batch
+from tests.telemetry import check, make_project, replay, save, seal, slo_query, values, write_batch
 
 QUERIES = {
     "mean_of_doubles": slo_query(
@@ -169,3 +169,27 @@ def test_same_number_whichever_other_slos_are_measured_with_it(
     alone = make_project(tmp_path, {name: QUERIES[name]})
     for (start, slo), number in numbers(replay(logs, "10:30", "12:00", "12:05", alone)).items():
         assert whole[start, slo] == number
+
+
+SIGN = {
+    "sign_of_the_least": slo_query(
+        "sign_of_the_least",
+        """select windows.window_start, case when signbit(min(events.duration_ms)) then 1.0 else 0.0 end as value,
+    count(events.duration_ms) as samples
+from windows left join events on events.window_start = windows.window_start and events.phase = $phase
+group by windows.window_start
+""",
+        "events(window_start, phase, duration_ms), windows(window_start)",
+    )
+}
+
+
+def test_the_sign_of_zero_hangs_on_no_order_of_lines(tmp_path: Path) -> None:
+    policy = make_project(tmp_path, SIGN)
+    lines = [save("11:50", "a", -0.0), save("11:51", "b", 0.0)]
+    told = []
+    for name, order in (("one", lines), ("other", lines[::-1])):
+        write_batch(tmp_path / name, "11:45", order)
+        told.append(values(check(tmp_path / name, "12:05", policy=policy).document)["sign_of_the_least"])
+    assert told[0] == told[1]
+    assert told[0][:2] == (0.0, 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from checker.cli.app import cli
 from checker.cli.docs import command
 from checker.errors import GovernedFilesInvalid
 from checker.governance.documents import documents, outdated, read, renew
@@ -192,3 +193,31 @@ def test_nothing_to_renew_is_no_success(project: Path, content: bytes, expected:
     code, said = run(project)
     assert code != 0
     assert expected in said
+
+
+@pytest.mark.parametrize("linked", ["docs", "docs/design"])
+def test_documents_are_read_through_no_link(linked: str, project: Path) -> None:
+    (project / linked).rename(project / "elsewhere")
+    (project / linked).symlink_to(project / "elsewhere")
+    code, said = run(project)
+    assert code != 0
+    assert f"{linked}: is a link; put the documents themselves there" in said
+
+
+def test_nothing_is_written_through_a_link(project: Path) -> None:
+    document, other = project / DOCUMENT, project / "other"
+    other.write_text("as it was")
+    document.write_bytes(document.read_bytes().replace("≤ 2.5 s".encode(), "≤ 9.9 s".encode()))
+    (document.parent / f".{document.name}.new").symlink_to(other)
+    assert run(project) == (0, f"{DOCUMENT}: renewed\n")
+    assert other.read_text() == "as it was"
+    assert not document.is_symlink()
+
+
+@pytest.mark.parametrize("content", ["<!-- phasegate:phases -->\n", "\ud800"])
+def test_a_name_with_a_line_break_begins_no_line(content: str, project: Path) -> None:
+    (project / "docs/design/a\nqueries: fine\n.md").write_bytes(content.encode(errors="surrogatepass"))
+    ran = CliRunner().invoke(cli, ["validate", "--policy", str(project / "policy/policy.yaml")])
+    said = f"{ran.output}{ran.exception}"
+    assert "docs/design/a\\nqueries: fine\\n.md:" in said
+    assert "\nqueries" not in said

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from checker.analyzer.cache import CachePlace
 from checker.analyzer.governed import Governed, load_governed
 from checker.model import Criterion, Decision
 from checker.pipeline import Request, check, read_past
@@ -39,7 +40,9 @@ def decide(
 ) -> Decision:
     """The decision once `windows` windows are closed."""
     path = ledger.write(logs.parent / LEDGER) if ledger else None
-    request = Request(phase=phase, as_of=closed(windows), logs=logs, ledger=path, cache=cache / "cache")
+    request = Request(
+        phase=phase, as_of=closed(windows), logs=logs, ledger=path, cache=CachePlace.trusted(cache / "cache")
+    )
     return check(governed, request, read_past(request)).decision
 
 

@@ -183,3 +183,11 @@ def test_lines_in_bounded_memory(data: bytes, limit: int, expected: list[tuple[b
         found = list(read_lines(stream, limit))
     assert [(item.content, item.whole) for item in found] == expected
     assert [item.number for item in found] == list(range(len(expected)))
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_two_zeros_are_read_as_one(fast: bool, tmp_path: Path) -> None:
+    lines = [save("12:01", "a", -0.0), save("12:02", "b", 0.0), line("12:03", "x", delay_ms=-0.0)]
+    rows = ingested(write_batch(tmp_path, START, lines), rules_for(fast=fast)).rows
+    zeros = [row[name] for row in rows for name in ("duration_ms", "delay_ms") if row[name] is not None]
+    assert list(map(str, zeros)) == ["0.0"] * 3

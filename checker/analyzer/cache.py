@@ -36,6 +36,11 @@ class CachePlace:
     folder: Path
     key_file: Path
 
+    @classmethod
+    def trusted(cls, folder: Path) -> CachePlace:
+        """A folder that only the user writes to; its key lies in it."""
+        return cls(folder, folder / "key")
+
 
 class Cache:
     """Text values by table and key, with a folder beside it for the events of batches."""

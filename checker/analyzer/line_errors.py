@@ -14,8 +14,8 @@ from typing import Any
 from checker.analyzer.event_schema import EventSchema
 from checker.json_validators import explaining_validator, fast_validator
 
-SHORT_LINE_BYTES = 4096  # all errors of a line up to here are held against each other …
-MAX_ERRORS = 100  # … and of a longer one so many: one line can break a schema a million times
+FEW_COMMAS = 60  # all errors of a line with no more are held against each other …
+MAX_ERRORS = 20  # … and of another so many: one line can break a schema a million times
 MAX_DETAIL = 300  # characters
 _TOLD_DIFFERENTLY = ("falseSchema", "propertyNames")  # the two validators give these another place and keyword
 _REASONS = {"required": "missing_field", "type": "wrong_type"}
@@ -23,10 +23,11 @@ _REASONS = {"required": "missing_field", "type": "wrong_type"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Departure:
-    """One error by what orders errors: a missing field first, then by place and keyword."""
+    """One error by what orders errors: a missing field first, then by place, a wrong type before a wrong value."""
 
     is_presence: bool
     path: tuple[str, ...]
+    is_value: bool
     keyword: str
 
     @property
@@ -44,15 +45,18 @@ class SchemaJudge:
         self._fast = fast_validator(schema.document)
         self.is_valid = self._fast.is_valid
 
-    def fault(self, event: Mapping[str, Any], line_bytes: int, in_words: bool) -> tuple[str, str] | None:
-        """Reason and detail (empty unless `in_words`) of the event of a line of this length; None where it is sound."""
+    def fault(self, event: Mapping[str, Any], line: bytes, in_words: bool) -> tuple[str, str] | None:
+        """Reason and detail of the event that `line` holds; None where it is sound.
+
+        The detail is empty where none was asked for and none was needed to find the reason.
+        """
         if self.is_valid(event):
             return None
-        is_short = line_bytes <= SHORT_LINE_BYTES
-        reason = self.quick_reason(event) if is_short else None
+        has_few = line.count(b",") <= FEW_COMMAS
+        reason = self.quick_reason(event) if has_few else None
         if reason and not in_words:
             return reason, ""
-        slow_reason, detail = self.explained(event, is_short) or ("invalid_value", self._first(event).message)
+        slow_reason, detail = self.explained(event, has_few) or ("invalid_value", self._first(event).message)
         return reason or slow_reason, detail[:MAX_DETAIL]
 
     def quick_reason(self, event: Mapping[str, Any]) -> str | None:
@@ -93,4 +97,4 @@ def _departure_of(error: Any) -> Departure:
 
 
 def _departure(path: Iterable[str | int], keyword: str) -> Departure:
-    return Departure(keyword != "required", tuple(map(str, path)), keyword)
+    return Departure(keyword != "required", tuple(map(str, path)), keyword != "type", keyword)

@@ -12,18 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import DATE_TIME
-from checker.json_validators import explaining_validator, fast_validator
+from checker.analyzer.line_errors import SchemaJudge
 
 MAX_LINE_BYTES = 1 << 20
 MAX_DEPTH = 100  # DuckDB's JSON reader gives up on a whole file at 128
 _DATE_TIME = re.compile(DATE_TIME)
 _ZONE = re.compile(r"(?:[Zz]|[+-]\d{2}:\d{2})$")
-MAX_ERRORS = 100  # of one line that are held against each other: one line can break a schema a million times
 # A string, or what begins one and has no end. Nothing is tried twice, so that no line takes longer than its length.
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\[\s\S])*+(?:"|\\?\Z)')
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -40,7 +38,7 @@ _FITTING: dict[str, tuple[Any, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a line is quarantined: `reason` is counted, `detail` is shown."""
+    """Why a line is quarantined: `reason` is counted, `detail` is shown; it is empty where nobody asked for it."""
 
     reason: str
     detail: str
@@ -51,11 +49,14 @@ class _Refused(Exception):
         self.fault = Fault(reason, detail)
 
 
-def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
-    """A function `(line without its newline, whether it ends in one) → Fault or None` for lines under `schema`."""
+def line_checker(schema: EventSchema, *, in_words: bool = True) -> Callable[[bytes, bool], Fault | None]:
+    """A function `(line without its newline, whether it ends in one) → Fault or None` for lines under `schema`.
+
+    Without `in_words` a departure from the schema has its reason and no detail, which takes many times as long.
+    """
     import orjson
 
-    valid = fast_validator(schema.document).is_valid
+    judge = SchemaJudge(schema)
     described = schema.document.get("properties", {})
     loose = {
         name: kind
@@ -68,15 +69,15 @@ def line_checker(schema: EventSchema) -> Callable[[bytes, bool], Fault | None]:
             try:
                 event = orjson.loads(line)
             except orjson.JSONDecodeError:
-                return explain_fault(line, whole, schema)
+                return _explained(line, whole, judge, in_words)
             if (
                 type(event) is dict
                 and _is_flat(line, len(event))
-                and valid(event)
+                and judge.is_valid(event)
                 and all(_misfit(kind, event[name]) is None for name, kind in loose.items() if name in event)
             ):
                 return None
-        return explain_fault(line, whole, schema)
+        return _explained(line, whole, judge, in_words)
 
     return check
 
@@ -90,8 +91,15 @@ def _is_flat(line: bytes, keys: int) -> bool:
 
 def explain_fault(line: bytes, whole: bool, schema: EventSchema) -> Fault | None:
     """What is wrong with `line`, found slowly and told exactly; None where nothing is."""
+    return _explained(line, whole, SchemaJudge(schema), in_words=True)
+
+
+def _explained(line: bytes, whole: bool, judge: SchemaJudge, in_words: bool) -> Fault | None:
     try:
-        _check_event(_parse(line, whole), schema)
+        event = _parse(line, whole)
+        if fault := judge.fault(event, line, in_words):
+            raise _Refused(*fault)
+        _check_columns(event, judge.columns)
     except _Refused as refusal:
         return refusal.fault
     return None
@@ -158,26 +166,10 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _check_event(event: Mapping[str, Any], schema: EventSchema) -> None:
-    error = _schema_error(event, schema)
-    if error is not None:
-        raise _Refused(*error)
-    for name, kind in schema.columns.items():
+def _check_columns(event: Mapping[str, Any], columns: Mapping[str, str]) -> None:
+    for name, kind in columns.items():
         if misfit := _misfit(kind, event.get(name)):
             raise _Refused(misfit[0], f"{name}: {misfit[1]}")
-
-
-def _schema_error(event: Mapping[str, Any], schema: EventSchema) -> tuple[str, str] | None:
-    errors = sorted(
-        islice(explaining_validator(schema.document).iter_errors(event), MAX_ERRORS),
-        key=lambda error: (error.validator != "required", list(map(str, error.absolute_path)), error.message),
-    )
-    if not errors:
-        return None
-    first = errors[0]
-    where = ".".join(map(str, first.absolute_path))
-    reason = {"required": "missing_field", "type": "wrong_type"}.get(str(first.validator), "invalid_value")
-    return reason, f"{where}: {first.message}"[:300] if where else first.message[:300]
 
 
 def _misfit(kind: str, value: Any) -> tuple[str, str] | None:

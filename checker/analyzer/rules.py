@@ -10,7 +10,7 @@ from datetime import timedelta
 from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, compile_fast_path
 
-FORMAT = 3  # raised when the cached form of a batch or a measurement changes
+FORMAT = 4  # raised when the cached form of a batch or a measurement changes
 
 
 @dataclass(frozen=True, slots=True)

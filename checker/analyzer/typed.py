@@ -85,7 +85,7 @@ def load_line_by_line(
 
     Raises OSError, EOFError, duckdb.Error, and ValueError for more than `MAX_BROKEN_LINES`.
     """
-    check = line_checker(rules.schema)
+    check = line_checker(rules.schema, in_words=note is not None)
     faults: Counter[str] = Counter()
     lines = 0
     columns = list(rules.schema.columns)
@@ -155,10 +155,7 @@ def write_typed(
     Raises duckdb.Error.
     """
     schema = rules.schema
-    selected = ", ".join(
-        f"timezone('UTC', {quote(name)}) as {quote(name)}" if schema.columns[name] == "TIMESTAMP" else quote(name)
-        for name in columns
-    )
+    selected = ", ".join(f"{_as_kept(quote(name), schema.columns[name])} as {quote(name)}" for name in columns)
     source = f"(select {selected} from {_reader(lines, schema, columns)})"
     kept = [*map(quote, columns)]
     if rules.with_payload:
@@ -177,6 +174,13 @@ def write_typed(
     )
     numbered = numbered_events(events, lines.numbers is not None)
     connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from ({numbered})")
+
+
+def _as_kept(column: str, kind: str) -> str:
+    """SQL for a column's value as it is kept: times in UTC, and of the two zeros, which are equal, the positive one."""
+    if kind == "TIMESTAMP":
+        return f"timezone('UTC', {column})"
+    return f"{column} + 0.0" if kind == "DOUBLE" else column  # min and max give either zero, as the lines stand
 
 
 def numbered_events(events: Path, has_numbers: bool) -> str:

@@ -123,8 +123,9 @@ def shut_down() -> None:
 def _run(link: socket.socket, serve: Serve, prepare: Prepare) -> None:
     """The zygote's life. It never returns: what called it has a life of its own in the other process."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command hears it, too
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         kernel.forget_environment()
         only = socket.socket(fileno=kernel.keep_only(link.detach()))
         with contextlib.suppress(Exception):  # what is not there, a child makes itself, or says why it cannot

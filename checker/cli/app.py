@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from typing import Any
 
 import click
 
 from checker import __version__
-from checker.cli import say
+from checker.cli import say, signals, streams
 from checker.errors import PhasegateError
 
 INTERRUPTED = 130  # as shells have it for SIGINT
+INTERNAL = 70
 COMMANDS = {
     "check": "Measure, judge, decide, show; nothing is recorded.",
     "docs": "Renew the generated tables in the design document.",
@@ -42,6 +44,16 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """The group's context; where help cannot be written, raises NotShown as `invoke` does."""
+        with streams.no_broken_pipe():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. Raises NotShown where nobody reads any more what it says."""
+        with streams.no_broken_pipe():
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from `COMMANDS`, so that help imports none of them."""
         del ctx
@@ -63,28 +75,32 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; every error ends in words and its exit code, a traceback only with `--debug`."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv[1:])
+    streams.complete()
+    with signals.unwinding() as stopped:
+        code = _run([argument for argument in sys.argv[1:] if argument != "--debug"], "--debug" in sys.argv[1:])
+    sys.exit(stopped.code or streams.flushed(code))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
     try:
-        sys.exit(cli.main(arguments, standalone_mode=False) or 0)
+        return int(cli.main(arguments, prog_name="phasegate", standalone_mode=False) or 0)
     except click.exceptions.Exit as request:
-        sys.exit(request.exit_code)
+        return request.exit_code
     except click.ClickException as fault:
         say.fault(fault)
-        sys.exit(fault.exit_code)
+        return fault.exit_code
     except (click.Abort, KeyboardInterrupt):
         say.note("interrupted")
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except streams.NotShown as fault:
+        say.note(str(fault))
     except PhasegateError as fault:
         if debug:
             say.note(traceback.format_exc())
         say.note(str(fault))
-        sys.exit(fault.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(70)
+        return fault.exit_code
     except Exception as fault:
         if debug:
             say.note(traceback.format_exc())
         say.note(f"internal error: {type(fault).__name__}: {fault}\nRun again with --debug for the traceback.")
-        sys.exit(70)
+    return INTERNAL

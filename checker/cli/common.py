@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     from checker.engines.local import Progress
     from checker.pipeline import Request
 
+    _InstantType = click.ParamType[datetime]
+else:
+    _InstantType = click.ParamType  # generic in newer versions alone
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 EARLIEST, LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
 CACHE_VARIABLE = "PHASEGATE_CACHE"
 NO_LEDGER = Path(os.devnull)  # what --no-ledger makes of --ledger
 
 
-class Instant(click.ParamType[datetime]):
+class Instant(_InstantType):
     """A time with a zone, as in 2026-01-02T11:45:00Z."""
 
     name = "time"
@@ -106,7 +110,7 @@ def cache_place(root: Path, use_cache: bool) -> CachePlace | None:
     if not use_cache:
         return None
     if named := os.environ.get(CACHE_VARIABLE):
-        return CachePlace(Path(named), Path(named) / "key")
+        return CachePlace.trusted(Path(named))
     own = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111  raises nothing
     return CachePlace(root / ".phasegate" / "cache", own / "phasegate" / "key")
 

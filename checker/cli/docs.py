@@ -61,7 +61,8 @@ def _report(problems: list[Problem], count: int) -> None:
 def _replace(path: Path, text: str) -> None:
     """Write the whole file or nothing: a crash leaves the old one."""
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    beside.unlink(missing_ok=True)  # a crash may have left it, and a stranger a link
+    with beside.open("x", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

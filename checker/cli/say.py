@@ -17,6 +17,7 @@ from typing import TextIO, TypeVar
 
 import click
 
+from checker.cli import streams
 from checker.units import escaped_character, is_harmless, plain, shortened
 
 Item = TypeVar("Item")
@@ -43,8 +44,11 @@ def text(shown: str, *, styled: bool = False) -> None:
 
 
 def note(shown: str) -> None:
-    """Write lines for people to stderr: errors, and what was passed over."""
-    _write(for_people(shown), sys.stderr)
+    """Write lines for people to stderr: errors, and what was passed over. Where that fails there is nobody to tell."""
+    try:
+        _write(for_people(shown), sys.stderr)
+    except streams.NotShown:
+        streams.silence(sys.stderr)
 
 
 def progress(label: str, done: int, total: int) -> None:
@@ -61,12 +65,14 @@ def bar(items: Iterable[Item], length: int, label: str) -> Iterator[Iterable[Ite
 
 def document(shown: str) -> None:
     """Write a JSON document, or lines of JSON, to stdout in UTF-8."""
-    click.echo(for_programs(shown).encode(), nl=False)
+    with streams.showing():
+        click.echo(for_programs(shown).encode(), nl=False)
 
 
 def xml(shown: str) -> None:
     """Write an XML document to stdout in UTF-8; its text must be `plain` already, for XML knows no other escape."""
-    click.echo(_runner_safe_xml(shown).encode(), nl=False)
+    with streams.showing():
+        click.echo(_runner_safe_xml(shown).encode(), nl=False)
 
 
 def workflow_commands(shown: Iterable[Annotation]) -> None:
@@ -102,7 +108,8 @@ def workflow_command(annotation: Annotation) -> str:
 
 def _write(shown: str, stream: TextIO) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), nl=False, file=stream, color=True)
+    with streams.showing():
+        click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), nl=False, file=stream, color=True)
 
 
 def _terminal_safe(line: str, styled: bool) -> str:

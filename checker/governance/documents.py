@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
 from checker.governance.document_tables import TABLES
 from checker.policy.governed_text import Refused, governed_bytes
 from checker.policy.model import Policy
 from checker.schemas import listed, nearest
+from checker.units import plain
 
 _MARKER = re.compile(r"[ \t]*<!--[ \t]*(?P<closing>/?)phasegate:(?P<name>\S*)[ \t]*-->\s*")
 _FENCE = re.compile(r"[ ]{0,3}(?P<fence>`{3,}|~{3,})")
@@ -37,14 +38,23 @@ class _Block:
 def documents(root: Path) -> tuple[Path, ...]:
     """The Markdown files in `docs/design/` below `root` that hold a marker, sorted.
 
-    Raises UsageError where one cannot be read.
+    Raises UsageError where one cannot be read, or their folder is reached through a link.
     """
+    link = next((place for place in _way(root) if place.is_symlink()), None)
+    if link is not None:
+        raise UsageError(f"{link.relative_to(root).as_posix()}: is a link; put the documents themselves there")
     return tuple(path for path in sorted((root / _FOLDER).glob("*.md")) if any(_markers(_lines(read(path)))))
+
+
+def _way(root: Path) -> Iterator[Path]:
+    """The folders from `root`, which may be reached through links, down to the documents."""
+    steps = PurePosixPath(_FOLDER).parts
+    return (root.joinpath(*steps[:end]) for end in range(1, len(steps) + 1))
 
 
 def read(path: Path) -> str:
     """The text of a document, its line ends as they are. Raises UsageError where it cannot be read."""
-    shown = f"{_FOLDER}/{path.name}"
+    shown = plain(f"{_FOLDER}/{path.name}")
     try:
         return governed_bytes(path.parent, path.name).decode()
     except Refused as refusal:

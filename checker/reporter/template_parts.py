@@ -30,6 +30,7 @@ def is_rows(node: nodes.Node | None, facts: Facts, filters: tuple[str, ...] = LI
 
 
 def mappings(facts: Facts) -> list[str]:
+    """The facts that hold rows, by name: the metrics."""
     return [name for name, value in facts.items() if isinstance(value, Mapping)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from checker import regular
-from checker.analyzer import batches, fixture, ingest, lines, scan, typed, unpack
+from checker.analyzer import batches, fixture, ingest, line_errors, lines, scan, typed, unpack
 from tests.attacking.model import SwitchOff
 
 
@@ -53,7 +53,7 @@ LAYERS: dict[str, SwitchOff] = {
     "a line's depth": off((lines, "MAX_DEPTH", UNBOUNDED)),
     "strings are found in one go": off((lines, "_STRINGS", re.compile(r'"(?:[^"\\]|\\.)*"'))),
     "keys are counted in one go": off((lines, "_object", _quadratic_object)),
-    "a line's errors": off((lines, "MAX_ERRORS", None)),
+    "a line's errors": off((line_errors, "MAX_ERRORS", None)),
     "a fixture's size": off((fixture, "_check_size", _passes)),
     "a fixture's windows": off((fixture, "_check_windows", _passes)),
 }
