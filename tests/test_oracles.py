@@ -20,7 +20,7 @@ needs_data = pytest.mark.skipif(
 
 
 @needs_data
-@pytest.mark.parametrize("data", SETS, ids=lambda data: data.name)
+@pytest.mark.parametrize("data", SETS[:1], ids=lambda data: data.name)  # `make oracles` replays the large one, too
 def test_every_number_agrees_with_the_oracle(data: DataSet) -> None:
     windows, faults = differences(REAL_DATA, data)
     assert windows > 0
