@@ -20,8 +20,8 @@ class Problem:
 
     def __str__(self) -> str:
         position = "".join(f":{number}" for number in (self.line, self.column) if number)
-        path = self.path.replace("\n", "\\n")  # a file's name may hold one, and would begin a line of its own
-        return f"{path}{position}: {self.message}"
+        # a file's name may hold a line break, which would begin a line of its own
+        return f"{self.path}{position}: {self.message}".replace("\n", "\\n")
 
 
 class PhasegateError(Exception):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from checker.cli import say
+from checker.errors import Problem
 from tests.attacking.readers import acted_on, commands_taken
 from tests.commands import ROOT
 from tests.test_outputs import VALUES
@@ -132,3 +133,8 @@ def test_the_sink_alone_writes() -> None:
 def _is_output(path: Path, cli: Path, call: str) -> bool:
     # below the command line a descriptor may be a pipe between processes
     return call != "os.write" or path.is_relative_to(cli)
+
+
+def test_a_problem_is_one_line_whatever_a_file_is_called() -> None:
+    told = str(Problem("queries/a\nb.sql", 1, 0, "the file 'a\nADVANCE.sql'"))
+    assert told == "queries/a\\nb.sql:1: the file 'a\\nADVANCE.sql'"
