@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from checker.errors import Problem
+from checker.json_validators import fast_validator
 from checker.policy.yaml_tree import Tree, parse_yaml
 from checker.schemas import DocumentPath, Fault, listed, nearest, shown
 
@@ -17,6 +18,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 MAX_PATTERN_LENGTH = 500
 MAX_PATTERN_BYTES = 1 << 20  # compiled
 MAX_STEPS = 5_000
+MAX_MESSAGE = 300
 NOT_READ = ("$anchor", "$dynamicAnchor", "$dynamicRef", "$recursiveAnchor", "$recursiveRef")
 NOT_COMPILED = ("patternProperties", "unevaluatedItems", "unevaluatedProperties")
 
@@ -48,7 +50,20 @@ def schema_problems(text: str, shown_as: str) -> Iterator[Problem]:
             *_keyword_faults(document),
             *_reference_faults(document),
         )
-        yield from (_problem(tree, fault) for fault in dict.fromkeys(faults))
+        yield from (_problem(tree, fault) for fault in dict.fromkeys(faults or _compile_faults(document)))
+
+
+def _compile_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """What only the compiler of a sound schema finds: an `$id` that is no URI, say."""
+    import jsonschema_rs
+
+    if not jsonschema_rs.meta.is_valid(dict(document)):
+        return  # told elsewhere, in words
+    try:
+        fast_validator(document)
+    except ValueError as fault:
+        message = str(fault).splitlines()[0][:MAX_MESSAGE]
+        yield Fault(("$id",) if "$id" in document else (), f"cannot be used: {message}")
 
 
 def _problem(tree: Tree, fault: Fault) -> Problem:
