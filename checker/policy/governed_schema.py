@@ -63,7 +63,8 @@ def _compile_faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         fast_validator(document)
     except ValueError as fault:
         message = str(fault).splitlines()[0][:MAX_MESSAGE]
-        yield Fault(("$id",) if "$id" in document else (), f"cannot be used: {message}")
+        names_id = str(document.get("$id")) in message
+        yield Fault(("$id",) if names_id else (), f"cannot be used: {message}")
 
 
 def _problem(tree: Tree, fault: Fault) -> Problem:
