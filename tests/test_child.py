@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from checker.analyzer.parser import NotOneSelect, parser
 from checker.analyzer.sandbox import LockedEngine, loader, rows_of, sent_rows
-from checker.child import wire
+from checker.child import wire, zygote
 from checker.child.allowance import Allowance, Budget
 from checker.child.handle import Child
 from checker.child.serve import Opened
@@ -149,7 +149,7 @@ def test_a_fault_of_the_programs_own_is_no_failed_query() -> None:
 
 
 def test_a_layer_that_the_kernel_refuses_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from checker.child import kernel, zygote
+    from checker.child import kernel
 
     def refused() -> int:
         raise OSError(22, "Invalid argument")
@@ -194,6 +194,20 @@ def test_a_zygote_that_was_killed_is_replaced(tmp_path: Path) -> None:
         assert child.ask("nothing") == "done: nothing"
     with hostile_child(tmp_path) as child:
         assert child.ask("nothing") == "done: nothing"
+
+
+def test_a_zygote_that_hangs_is_killed_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zygote.shut_down()
+    monkeypatch.setattr(zygote, "_PATIENCE_S", 0.3)
+    with hostile_child(tmp_path) as child:
+        assert child._running is not None
+        hung = child._running[0]._pid
+        os.kill(hung, signal.SIGSTOP)
+        with pytest.raises(QueryDied):
+            child.ask("crash")
+        assert child.ask("nothing") == "done: nothing"
+    assert not is_running(hung)
+    zygote.shut_down()
 
 
 @pytest.mark.parametrize("forks", [1, 2, 3])

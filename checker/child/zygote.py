@@ -70,10 +70,12 @@ class Zygote:
         return self._asked(lambda: self._link.sendall(_END + _NUMBER.pack(pid)))
 
     def close(self) -> None:
-        """End it and every child that is left."""
+        """End it and every child that is left; one that does not answer any more is killed."""
         with contextlib.suppress(OSError):  # it has died
             self._link.sendall(_QUIT)
         self._link.close()
+        if self.is_gone:
+            os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
     def _asked(self, order: Callable[[], object]) -> int:
