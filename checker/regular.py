@@ -63,6 +63,18 @@ def _refuse(mode: int) -> None:
         raise NotRegular(f"{told}; only a regular file is read: put the file itself there")
 
 
+def is_link(path: Path) -> bool:
+    """Whether a link lies at `path`; where that may not be looked at, no."""
+    return os.path.islink(path)  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
+
+
+def link_below(root: Path, place: Path) -> str | None:
+    """The first link on the way from `root`, which may be one itself, down to `place`, relative to `root`."""
+    steps = place.relative_to(root).parts
+    ways = (root.joinpath(*steps[:end]) for end in range(1, len(steps) + 1))
+    return next((way.relative_to(root).as_posix() for way in ways if is_link(way)), None)
+
+
 def same_file(path: Path, descriptor: int) -> bool:
     """Whether `path` still names the file that `descriptor` holds open; what is gone is not the same."""
     try:

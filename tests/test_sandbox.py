@@ -93,7 +93,7 @@ def test_a_setting_that_does_not_read_back_is_no_lock(setting: str, monkeypatch:
 
 def test_an_engine_that_still_reads_files_is_not_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "lock_settings", lambda _: None)
-    monkeypatch.setattr(sandbox, "_READ_BACK", {})
+    monkeypatch.setattr(sandbox, "_READ_BACK", {"threads": "1"})
     with loader() as connection, pytest.raises(CannotDecide, match="it still reads files"):
         LockedEngine(connection, 240)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from checker.reporter.escape import MARKDOWN, PLAIN, SLACK, escaped
 from checker.reporter.facts import facts
-from checker.reporter.notice_check import unrendered_problems
+from checker.reporter.notice_check import unrendered
 from checker.reporter.notice_tells import template_faults
 from checker.reporter.render import notices_for, render
 from checker.reporter.shell import command_line
@@ -79,8 +79,8 @@ def test_a_notice_says_the_computed_verdict_only(notice: str, source: str, said:
 
 
 def test_a_check_finds_what_shows_without_rendering() -> None:
-    source = {"autosave-ok.j2": "{% if phase == 'A' %}{{ phase }}{% endif %} {{ window }} rollback"}
-    told = [problem.message for problem in unrendered_problems(POLICY, source)]
+    source = "{% if phase == 'A' %}{{ phase }}{% endif %} {{ window }} rollback"
+    told = [problem.message for problem in unrendered(POLICY, POLICY.notices["autosave-ok"], source)]
     assert [message.split(",")[0] for message in told] == [
         "does not tell 'metrics'",
         "does not tell 'phase' outside of every condition and loop",

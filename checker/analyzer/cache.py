@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from checker.regular import is_link
+
 _TABLES = ("files", "batches", "measurements", "proofs")
 _KEY_BYTES = 32
 MIN_FREE_BYTES = 64 << 20  # on a fuller disk the cache is done without
@@ -123,7 +125,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_link(path: Path) -> None:
-    if path.is_symlink():
+    if is_link(path):
         raise OSError(errno.ELOOP, "a cache lies behind no link", str(path))
 
 

@@ -89,11 +89,6 @@ def _is_flat(line: bytes, keys: int) -> bool:
     )
 
 
-def explain_fault(line: bytes, whole: bool, schema: EventSchema) -> Fault | None:
-    """What is wrong with `line`, found slowly and told exactly; None where nothing is."""
-    return _explained(line, whole, SchemaJudge(schema), in_words=True)
-
-
 def _explained(line: bytes, whole: bool, judge: SchemaJudge, in_words: bool) -> Fault | None:
     try:
         event = _parse(line, whole)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from checker.analyzer.sandbox import LockedEngine, loader, locked_child
+from checker.analyzer.sandbox import LockedEngine, failed, loader, locked_child
 from checker.analyzer.syntax import Mentions, mentions
 from checker.child.allowance import Allowance
 from checker.child.handle import Child
@@ -93,9 +92,7 @@ def one_select(extract: Any, sql: str) -> None:
     try:
         statements = extract(sql)
     except duckdb.Error as fault:
-        text = str(fault)
-        position = re.search(r"LINE (\d+):", text)
-        raise QueryFailed(text.splitlines()[0], int(position[1]) if position else 1) from None
+        raise failed(fault) from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         kinds = ", ".join(str(statement.type.name) for statement in statements) or "nothing"
         raise QueryFailed(f"a query is one SELECT statement; found {kinds}", 1)

@@ -16,7 +16,6 @@ from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import Rows
 from checker.analyzer.span_events import SloTask, Span
 from checker.analyzer.spans import OpenSpan, open_span
-from checker.analyzer.syntax import mentions
 from checker.child.allowance import Allowance
 from checker.errors import Problem, QueryFailed
 from checker.model import Measurement, Status, Window
@@ -170,7 +169,7 @@ def _measured(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> dic
 def _header_problems(reader: Parser, opened: OpenSpan, task: SloTask) -> Iterator[Problem]:
     """`worst` and `counts` lines that name what is not there."""
     header, shown = task.query.header, f"queries/{task.query.path}"
-    ctes = mentions(reader.select(task.query.sql)).ctes
+    ctes = reader.mentions(task.query.sql).ctes
     asked = {kind: rows for kind in KINDS if (rows := header.rows(kind))}
     for kind, (cte, _) in asked.items():
         if cte not in ctes:

@@ -166,7 +166,7 @@ class LockedEngine:
                 description = session.description or []
                 rows = session.fetchmany(MAX_RESULT_ROWS + 1)
         except (duckdb.Error, *_UNREADABLE) as fault:
-            raise _told(fault) from None
+            raise failed(fault) from None
         if len(rows) > MAX_RESULT_ROWS:
             raise QueryFailed(f"returns more than {MAX_RESULT_ROWS:,} rows")
         return Rows(tuple(item[0] for item in description), tuple(str(item[1]) for item in description), rows)
@@ -221,12 +221,12 @@ def check_settings(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _settings(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    asked = ", ".join([*(f"current_setting('{name}')::varchar" for name in _READ_BACK), "true"])
-    return dict(zip([*_READ_BACK, ""], connection.execute(f"select {asked}").fetchall()[0], strict=True))
+    asked = ", ".join(f"current_setting('{name}')::varchar" for name in _READ_BACK)
+    return dict(zip(_READ_BACK, connection.execute(f"select {asked}").fetchall()[0], strict=True))
 
 
-def _told(fault: Exception) -> QueryFailed:
-    """DuckDB's first line, and the line of the query that it points at."""
+def failed(fault: Exception) -> QueryFailed:
+    """DuckDB's first line, and the line of the query that it points at, as the failure of that query."""
     text = str(fault).strip() or repr(fault)
     position = re.search(r"^LINE (\d+):", text, re.MULTILINE)
     return QueryFailed(text.splitlines()[0], int(position[1]) if position else 0)

@@ -224,7 +224,7 @@ def _differs_alone(
 
 
 def _measure_unstopped(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> Iterator[Measurement]:
-    """The same; raises QueryStopped."""
+    """What `_measure` does, but for what it makes of a QueryStopped, which this raises."""
     if task.query.ordered and len(windows) > 1:
         for window in windows:
             yield from _measure_unstopped(opened, task, [window])

@@ -70,15 +70,17 @@ class Child:
         try:
             self._running = self._forked()
             return self._asked((self._service, memory_bytes, cpu_s), time.monotonic() + LOADING_DEADLINE_S)
-        except BaseException as fault:
-            code = self._end()
-            if isinstance(fault, TimeoutError):
-                raise CannotDecide(f"loading took more than {LOADING_DEADLINE_S:g} s") from None
-            if isinstance(fault, wire.Closed):
-                raise CannotDecide(f"the process that measures died while it loaded ({_how(code)})") from None
-            if isinstance(fault, OSError | ZygoteGone | wire.Nonsense):
-                raise CannotDecide(f"the process that measures cannot be started: {fault}") from None
+        except TimeoutError:
+            told = f"loading took more than {LOADING_DEADLINE_S:g} s"
+        except wire.Closed:
+            told = f"the process that measures died while it loaded ({_how(self._end())})"
+        except (OSError, ZygoteGone, wire.Nonsense) as fault:
+            told = f"the process that measures cannot be started: {fault}"
+        except BaseException:
+            self._end()
             raise
+        self._end()
+        raise CannotDecide(told)
 
     def _forked(self) -> tuple[Zygote, int, socket.socket]:
         """A new child; where the zygote has died since the last one, of a new zygote."""

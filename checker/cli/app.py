@@ -46,12 +46,12 @@ class LazyGroup(click.Group):
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:
         """The group's context; where help cannot be written, raises NotShown as `invoke` does."""
-        with streams.no_broken_pipe():
+        with streams.showing(BrokenPipeError):
             return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises NotShown where nobody reads any more what it says."""
-        with streams.no_broken_pipe():
+        with streams.showing(BrokenPipeError):
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -15,6 +15,7 @@ import click
 
 from checker.cli import say
 from checker.errors import LedgerInvalid, UsageError
+from checker.regular import is_link
 from checker.windows import parse_iso
 
 if TYPE_CHECKING:
@@ -135,13 +136,9 @@ def ledger_file(governed: Governed, ledger: Path | None) -> Path | None:
             raise UsageError(f"--ledger {ledger}: there is no such file")
         return ledger
     folder = governed.policy.root / "ledger"
-    if _is_link(folder):
+    if is_link(folder):
         raise LedgerInvalid("ledger: is a link; put the folder itself there, or name the file with --ledger")
     return folder / f"{governed.policy.target}.jsonl"
-
-
-def _is_link(folder: Path) -> bool:
-    return os.path.islink(folder)  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
 
 
 @contextmanager

@@ -30,20 +30,11 @@ def complete() -> None:
 
 
 @contextmanager
-def showing() -> Iterator[None]:
-    """Raises NotShown where what is written inside cannot be written."""
+def showing(kind: type[OSError] = OSError) -> Iterator[None]:
+    """Raises NotShown where what is written inside cannot be written, for a reason of this kind."""
     try:
         yield
-    except OSError as error:
-        raise NotShown(f"the output could not be written: {error.strerror}") from error
-
-
-@contextmanager
-def no_broken_pipe() -> Iterator[None]:
-    """Raises NotShown for a pipe that nobody reads any more."""
-    try:
-        yield
-    except BrokenPipeError as error:
+    except kind as error:
         raise NotShown(f"the output could not be written: {error.strerror}") from error
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
 from checker.governance.document_tables import TABLES
 from checker.policy.governed_text import Refused, governed_bytes
 from checker.policy.model import Policy
+from checker.regular import link_below
 from checker.schemas import listed, nearest
 from checker.units import plain
 
@@ -40,16 +41,9 @@ def documents(root: Path) -> tuple[Path, ...]:
 
     Raises UsageError where one cannot be read, or their folder is reached through a link.
     """
-    link = next((place for place in _way(root) if place.is_symlink()), None)
-    if link is not None:
-        raise UsageError(f"{link.relative_to(root).as_posix()}: is a link; put the documents themselves there")
+    if link := link_below(root, root / _FOLDER):
+        raise UsageError(f"{link}: is a link; put the documents themselves there")
     return tuple(path for path in sorted((root / _FOLDER).glob("*.md")) if any(_markers(_lines(read(path)))))
-
-
-def _way(root: Path) -> Iterator[Path]:
-    """The folders from `root`, which may be reached through links, down to the documents."""
-    steps = PurePosixPath(_FOLDER).parts
-    return (root.joinpath(*steps[:end]) for end in range(1, len(steps) + 1))
 
 
 def read(path: Path) -> str:

@@ -14,7 +14,7 @@ from checker.policy.cursor import Cursor
 from checker.policy.governed_schema import schema_problems
 from checker.policy.governed_text import read_governed_text
 from checker.policy.yaml_text import MAX_BYTES
-from checker.regular import is_regular
+from checker.regular import is_link, is_regular, link_below
 from checker.schemas import Fault, nearest
 
 MAX_PATH_LENGTH = 200
@@ -33,7 +33,7 @@ class Folder(NamedTuple):
     def names(self) -> list[str]:
         """Files of the folder with its suffix, relative to it and sorted; links to files are among them."""
         top = self.root / self.base
-        if os.path.islink(top):  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
+        if is_link(top):
             return []
         found = [
             (Path(folder) / name).relative_to(top).as_posix()
@@ -110,7 +110,7 @@ def content_problems(policy: Cursor, root: Path, policy_folder: str) -> Iterator
 
 def _lies_in_place(root: Path, relative: str) -> bool:
     place = root / relative
-    return _link_on_the_way(root, place) is None and os.path.lexists(place) and is_regular(place.lstat())
+    return link_below(root, place) is None and os.path.lexists(place) and is_regular(place.lstat())
 
 
 def strange_entries(policy: Cursor, root: Path, policy_folder: str) -> Iterator[Problem]:
@@ -128,7 +128,7 @@ def strange_entries(policy: Cursor, root: Path, policy_folder: str) -> Iterator[
 
 
 def _strange_below(root: Path, base: str) -> Iterator[tuple[str, str]]:
-    if os.path.islink(root / base):  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
+    if is_link(root / base):
         yield base, "is a link; put the folder itself there"
         return
     for folder, folders, names in os.walk(root / base):
@@ -158,7 +158,7 @@ def _named_faults(named: Cursor, folder: Folder, names: list[str]) -> Iterator[F
     if named.text is None or not is_inside(named.text):
         return
     place = folder.root / folder.base / named.text
-    link = _link_on_the_way(folder.root, place)
+    link = link_below(folder.root, place)
     if link is not None:
         yield named.fault(f"{named.text!r} passes through the link {link!r}; put the file itself there")
     elif not os.path.lexists(place):
@@ -170,12 +170,3 @@ def _named_faults(named: Cursor, folder: Folder, names: list[str]) -> Iterator[F
 def is_inside(text: str) -> bool:
     """Whether `text` is a relative path of plain names that stays below where it starts."""
     return len(text) <= MAX_PATH_LENGTH and _PLAIN_PATH.fullmatch(text) is not None
-
-
-def _link_on_the_way(root: Path, place: Path) -> str | None:
-    steps = place.relative_to(root).parts
-    for end in range(1, len(steps) + 1):
-        step = root.joinpath(*steps[:end])
-        if os.path.islink(step):  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
-            return step.relative_to(root).as_posix()
-    return None

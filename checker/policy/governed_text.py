@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from checker.errors import Problem
 from checker.policy.yaml_text import MAX_BYTES, GovernedText, decode
-from checker.regular import NotRegular, open_regular
+from checker.regular import NotRegular, link_below, open_regular
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -42,7 +42,9 @@ def _read(root: Path, steps: tuple[str, ...], shown_as: str) -> GovernedText:
     except FileNotFoundError:
         return _unreadable(shown_as, "does not exist")
     except OSError as error:
-        return _unreadable(shown_as, _link_among(root, steps[:-1]) or f"cannot be read: {error.strerror}")
+        link = link_below(root, root.joinpath(*steps[:-1]))
+        behind = f"passes through the link {link!r}; put the file itself there"
+        return _unreadable(shown_as, behind if link else f"cannot be read: {error.strerror}")
     return decode(content, shown_as)
 
 
@@ -83,14 +85,6 @@ def _folder(root: Path, steps: tuple[str, ...]) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
-
-
-def _link_among(root: Path, steps: tuple[str, ...]) -> str | None:
-    places = [root.joinpath(*steps[:end]) for end in range(1, len(steps) + 1)]
-    link = next((place for place in places if os.path.islink(place)), None)  # noqa: PTH114  Path.is_symlink may raise
-    if link is None:
-        return None
-    return f"passes through the link {link.relative_to(root).as_posix()!r}; put the file itself there"
 
 
 def _unreadable(shown_as: str, message: str) -> GovernedText:

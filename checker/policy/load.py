@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from checker.policy.rules import (
 )
 from checker.policy.thresholds import threshold_faults
 from checker.policy.yaml_tree import Tree, read_yaml
+from checker.regular import is_link
 from checker.schemas import Fault, tool_schema, validate
 
 RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
@@ -67,15 +67,11 @@ def locate(path: Path) -> Location:
         folder = path.parent.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise GovernedFilesInvalid([Problem(path.name, 0, 0, "its folder cannot be reached")]) from error
-    if _is_link(path.parent):
+    if is_link(path.parent):
         raise GovernedFilesInvalid([Problem(f"{path.parent.name}", 0, 0, "is a link; put the folder itself there")])
     root = folder.parent
     place = folder / path.name
     return Location(place, root, place.relative_to(root).as_posix())
-
-
-def _is_link(folder: Path) -> bool:
-    return os.path.islink(folder)  # noqa: PTH114  Path.is_symlink raises where a folder may not be read
 
 
 def _content_problems(tree: Tree, location: Location) -> Iterator[Problem]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from checker.errors import Problem
 from checker.model import Status
 from checker.policy.model import NoticeRule, Policy
@@ -11,16 +9,6 @@ from checker.reporter.escape import SLACK
 from checker.reporter.facts import facts
 from checker.reporter.notice_sample import sample
 from checker.reporter.render import MUST_SAY, SLACK_MUST_SAY, markup_of, template_name
-
-
-def unrendered_problems(policy: Policy, template_sources: Mapping[str, str]) -> list[Problem]:
-    """The faults that show without rendering, each once, in the order of their places.
-
-    No valid template, a placeholder that there is not, a fact left out or said under a condition only, the word of
-    another verdict. `template_sources` map a template's name to its text; one that is missing there is not looked at.
-    """
-    rules = (rule for rule in policy.notices.values() if rule.template in template_sources)
-    return sorted({fault for rule in rules for fault in unrendered(policy, rule, template_sources[rule.template])})
 
 
 def unrendered(policy: Policy, rule: NoticeRule, source: str) -> list[Problem]:

@@ -137,7 +137,7 @@ _validate = records.validate
 LAYERS: dict[str, SwitchOff] = {
     "no link is followed": _off(regular, "_opened", _follows),
     "only a regular file is opened": _off(regular, "_refuse", _none),
-    "the ledger's folder is no link": _off(common, "_is_link", lambda _: False),
+    "the ledger's folder is no link": _off(common, "is_link", lambda _: False),
     "the ledger's size": _off(lines, "_check_size", _none),
     "a line's length": _off(lines, "_long_line", _none),
     "the number of records": _off(lines, "_many_records", _none),

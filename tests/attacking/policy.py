@@ -145,9 +145,9 @@ def _without_rule(name: str) -> SwitchOff:
 LAYERS: dict[str, SwitchOff] = {
     "a file is read up to a size": _all_read,
     "only regular files are read": _all_regular,
-    "no named file lies behind a link": _without(files, "_link_on_the_way", _none),
+    "no named file lies behind a link": _without(files, "link_below", _none),
     "opening follows no link": _without(regular, "_opened", _follows),
-    "the policy's folder is no link": _without(load, "_is_link", _never),
+    "the policy's folder is no link": _without(load, "is_link", _never),
     "what nothing names is regular too": _without(load, "strange_entries", _nothing),
     "every named file is used": _without(load, "unused_files", _nothing),
     "text is UTF-8": _without(governed_text, "decode", _latin),
