@@ -27,7 +27,7 @@ SUMMARY = """\
 
 Rollback required: `phasegate rollback --target=autosave --phase=B '--reason=save_latency_p95 violation'`
 
-`Gate to phase C`: open
+`Gate to phase C`: not passed
 
 - ✗ `0 of 96 windows met in a row`
 - ✓ `0 critical alerts (need 0)`

@@ -77,7 +77,7 @@ def _rollback(decision: Decision) -> Iterator[str]:
 
 
 def _gate(decision: Decision) -> Iterator[str]:
-    yield f"{code(gate_aim(decision))}: {'passed' if decision.gate.passed else 'open'}"
+    yield f"{code(gate_aim(decision))}: {'passed' if decision.gate.passed else 'not passed'}"
     yield ""
     trouble = gate_trouble(decision.gate)
     if trouble:
