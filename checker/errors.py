@@ -55,6 +55,18 @@ class LedgerInvalid(PhasegateError):
     exit_code = 3
 
 
+class NotRecorded(PhasegateError):
+    """The ledger could not be written: another process writes it, or the disk is full. Nothing was acted upon."""
+
+    exit_code = 4
+
+
+class Refused(PhasegateError):
+    """A person's command is not allowed as things stand; nothing was recorded but what the message says."""
+
+    exit_code = 1
+
+
 class CannotDecide(PhasegateError):
     """Nothing could be measured, so nothing can be said; never a pass."""
 

@@ -253,9 +253,25 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """One window that a decision covers, as the ledger is to keep it.
+
+    `violations` are the SLOs that it violates, whatever that leads to. `inputs_digest` stands for the batches that it was
+    measured from. `exhausted` says that a source of the collector's was given up in it.
+    """
+
+    window: Window
+    outcome: Status
+    violations: tuple[str, ...]
+    inputs_digest: str
+    exhausted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A decision with its provenance and the notices that it asks for."""
+    """A decision with its provenance, the windows that it covers, oldest first, and the notices that it asks for."""
 
     decision: Decision
     provenance: Provenance
     notices: tuple[Notice, ...] = ()
+    covered: tuple[Covered, ...] = ()

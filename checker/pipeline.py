@@ -19,6 +19,7 @@ from checker.analyzer.history import (
     History,
     Lens,
     ask_gate,
+    covered,
     gate_lookback,
     last_break,
     load_history,
@@ -32,11 +33,13 @@ from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
 from checker.errors import GovernedFilesInvalid, UsageError
-from checker.ledger.records import Record, read_ledger
+from checker.ledger.records import End, Record, read_ledger
 from checker.ledger.state import LedgerState, fold
 from checker.model import CheckResult, Decision, Notice, Status, Window
+from checker.policy.model import COMPLETE, OFF, Policy
 from checker.reporter.notice_tells import template_faults
 from checker.reporter.render import notices_for
+from checker.reporter.survey import Survey
 from checker.windows import ceil_to_window, closed_at, floor_to_window, newest_closed, window_at
 
 _PROVED: set[str] = set()  # what this process has found sound, for those that keep no cache
@@ -64,11 +67,12 @@ class Past:
     records: tuple[Record, ...] = ()
     state: LedgerState = field(default_factory=LedgerState)
     torn: str | None = None
+    end: End = field(default_factory=End)
 
     def until(self, instant: datetime) -> Past:
         """The same as it was at `instant`."""
         records = tuple(record for record in self.records if record.at <= instant)
-        return self if len(records) == len(self.records) else Past(records, fold(records), self.torn)
+        return self if len(records) == len(self.records) else Past(records, fold(records), self.torn, self.end)
 
 
 def read_past(request: Request) -> Past:
@@ -76,7 +80,7 @@ def read_past(request: Request) -> Past:
     if request.ledger is None:
         return Past()
     ledger = read_ledger(request.ledger, request.as_of)
-    return Past(ledger.records, fold(ledger.records), ledger.torn)
+    return Past(ledger.records, fold(ledger.records), ledger.torn, ledger.end)
 
 
 def check(governed: Governed, request: Request, past: Past) -> CheckResult:
@@ -98,13 +102,48 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
     due = {newest.start, *undecided, *([] if what_if else changed_starts(history, past.state))}
+    items = [item for item in judged if item.window.start in due]
     with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
-        decision = _decide(
-            history, runner, past, [item for item in judged if item.window.start in due], newest, entry, what_if, True
-        )
+        decision = _decide(history, runner, past, items, newest, entry, what_if, True)
     outcomes = [item.outcome for item in judged if item.window < decision.window]
     notices = _notices(governed, decision, outcomes) if request.with_notices else ()
-    return CheckResult(decision, provenance_of(history), notices)
+    return CheckResult(decision, provenance_of(history), notices, tuple(covered(history, item) for item in items))
+
+
+def judging_phase(policy: Policy, state: LedgerState, otherwise: str) -> str:
+    """The phase whose thresholds judge now: the ledger's; the first in `off`, the last once `complete`; `otherwise`."""
+    edges = {OFF: policy.phase_names[0], COMPLETE: policy.phase_names[-1]}
+    return otherwise if state.phase is None else edges.get(state.phase, state.phase)
+
+
+def survey(governed: Governed, request: Request, past: Past, windows: int = 288) -> Survey:
+    """Where the rollout stands, with the newest `windows` closed windows (or those since the first batch).
+
+    The request's phase is the one whose thresholds judge where the ledger names none. Raises as `check` does.
+    """
+    stands_at, policy = past.state.phase, governed.policy
+    phase = {None: request.phase, OFF: policy.phase_names[0], COMPLETE: policy.phase_names[-1]}.get(
+        stands_at, stands_at
+    )
+    result = check(governed, replace(request, phase=phase or request.phase, events_of=None), past)
+    request = replace(request, phase=result.decision.phase, events_of=None)
+    newest = newest_closed(request.as_of, policy.window, policy.lateness)
+    folder = LogFolder(request.logs)
+    begun = folder.batches[0].start if folder.batches else newest.start
+    first = min(newest.start, max(newest.start - policy.window * (windows - 1), floor_to_window(begun, policy.window)))
+    with open_cache(request.cache) as cache:
+        governed = _proved(governed, request.phase, cache)
+        history = load_history(governed, folder, cache, request.run, _lens(governed, request), first, newest.start)
+    return Survey(
+        policy=policy,
+        phase=request.phase,
+        stands_at=stands_at,
+        as_of=request.as_of,
+        windows=tuple(_as_recorded(history, list(history.judged.values()), past)),
+        decision=result.decision,
+        state=past.state,
+        provenance=result.provenance,
+    )
 
 
 def replay(governed: Governed, request: Request, past: Past, since: datetime, until: datetime) -> Iterator[Decision]:
@@ -193,7 +232,7 @@ def _standing(history: History, state: LedgerState, since: datetime, newest: Win
         incident_rolled_back=bool(incident and incident.rollback_recorded),
         incident_requires_rollback=bool(incident and incident.rollback_required),
         rollback_unknown=state.rollback_unknown.id if state.rollback_unknown else None,
-        rolled_back_at=ended[-1].at if ended else None,
+        answered_until=state.answered_until,
         rollbacks=sum(item.at > as_of - rollback.max_rollbacks_within for item in ended),
         approvals=state.advance_approvals(history.governed.judging_digest),
         blocking_alerts=history.blocking_alerts(min(first, newest.start), newest.start),

@@ -204,7 +204,7 @@ def test_the_worst_window_decides(windows: list[JudgedWindow], deciding: str, ve
     ],
 )
 def test_violation_begun_before_the_last_rollback_ended_has_been_answered(ended: str, verdict: str) -> None:
-    found = decided(judged(roll=2.1), rolled_back_at=datetime.fromisoformat(ended).replace(tzinfo=UTC))
+    found = decided(judged(roll=2.1), answered_until=datetime.fromisoformat(ended).replace(tzinfo=UTC))
     assert found.verdict == verdict
     assert found.rollback_required is (verdict == "rollback")
     assert found.outcome is Status.VIOLATION
@@ -216,7 +216,7 @@ STANDINGS = st.builds(
     incident=st.sampled_from([None, "incident-1"]),
     rollback_unknown=st.sampled_from([None, "rollback-1"]),
     incident_rolled_back=st.booleans(),
-    rolled_back_at=st.sampled_from([None, *(AS_OF - timedelta(minutes=15 * n) for n in range(5))]),
+    answered_until=st.sampled_from([None, *(AS_OF - timedelta(minutes=15 * n) for n in range(5))]),
     rollbacks=st.integers(0, 3),
     approvals=st.sampled_from([frozenset(), APPROVED]),
     blocking_alerts=st.sampled_from([(), ("retry",)]),

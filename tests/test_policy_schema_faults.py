@@ -148,7 +148,7 @@ CASES = {
         [
             (
                 "101:14: notices.autosave-incident.outcome: expected one of ok, warn, violation, no_verdict, "
-                "rollback, found 'violated'; did you mean 'violation'?"
+                "rollback, recovered, found 'violated'; did you mean 'violation'?"
             )
         ],
     ),

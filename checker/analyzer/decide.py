@@ -15,15 +15,15 @@ from checker.policy.model import Policy
 class Standing:
     """What the past allows: the incident that is open, the rollbacks made, the approvals given, alerts that block.
 
-    `rollback_unknown` was begun, and neither ended nor failed. `rolled_back_at` is when the last rollback ended;
-    `rollbacks` counts those within `max_rollbacks`' time.
+    `rollback_unknown` was begun, and neither ended nor failed. Windows begun before `answered_until` were answered by a
+    rollback that ended or a person who cancelled. `rollbacks` counts those within `max_rollbacks`' time.
     """
 
     incident: str | None = None
     incident_rolled_back: bool = False
     incident_requires_rollback: bool = False
     rollback_unknown: str | None = None
-    rolled_back_at: datetime | None = None
+    answered_until: datetime | None = None
     rollbacks: int = 0
     approvals: frozenset[str] = frozenset()
     blocking_alerts: tuple[str, ...] = ()
@@ -96,8 +96,8 @@ def _rollback_violations(case: Case, item: JudgedWindow) -> list[Judgement]:
 
 
 def _asks_rollback(case: Case, item: JudgedWindow) -> bool:
-    """Whether a violation of the window rolls back; a window begun before the last rollback ended has been answered."""
-    answered = case.standing.rolled_back_at is not None and item.window.start < case.standing.rolled_back_at
+    """Whether a violation of the window rolls back; one in a window that has been answered does not."""
+    answered = case.standing.answered_until is not None and item.window.start < case.standing.answered_until
     return bool(_rollback_violations(case, item)) and not answered
 
 
@@ -130,6 +130,8 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
         yield f"{standing.rollbacks} rollbacks already; a further one waits for a person"
     if standing.paused:
         yield f"paused: {standing.paused}"
+    if freeze := case.policy.freeze_at(case.as_of):
+        yield f"frozen {freeze.told}"
     if not deciding.outcome.is_met:
         yield f"the window's outcome is {deciding.outcome.value}"
     yield from _gate_reasons(case.gate)

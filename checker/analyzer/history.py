@@ -17,7 +17,7 @@ from checker.analyzer.measure import Measured, measure
 from checker.analyzer.telemetry import Mapper, Telemetry, load_telemetry
 from checker.ledger.records import Record
 from checker.ledger.values import RecordedViolation
-from checker.model import GateResult, Judgement, OnViolation, Status, Window
+from checker.model import Covered, GateResult, Judgement, OnViolation, Status, Window
 from checker.windows import floor_to_window, windows_between
 
 RETRY_EXHAUSTED = "collector.retry_exhausted"
@@ -122,6 +122,18 @@ def _unreadable(governed: Governed, telemetry: Telemetry, start: datetime) -> di
         for batch_start, reason in telemetry.unreadable.items()
         if start - task.lookback <= floor_to_window(batch_start, telemetry.window) <= start
     }
+
+
+def covered(history: History, item: JudgedWindow) -> Covered:
+    """The window as the ledger is to keep it."""
+    start = item.window.start
+    return Covered(
+        window=item.window,
+        outcome=item.outcome,
+        violations=tuple(row.slo for row in item.judgements if row.status is Status.VIOLATION),
+        inputs_digest=history.telemetry.inputs_digest(start, history.governed.lookback),
+        exhausted=bool(history.blocking_alerts(start, start)),
+    )
 
 
 def with_recorded(judged: JudgedWindow, phase: str, violations: frozenset[RecordedViolation]) -> JudgedWindow:

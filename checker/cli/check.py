@@ -13,7 +13,9 @@ import click
 
 from checker.cli import say
 from checker.cli.common import (
+    NO_LEDGER,
     cache_option,
+    clock,
     open_request,
     read_governed,
     source_options,
@@ -21,10 +23,13 @@ from checker.cli.common import (
 )
 from checker.cli.formats.show import FORMATS, Screen, show
 from checker.cli.sources import shown_folder, source_arguments
+from checker.errors import UsageError
 from checker.model import Decision, Status
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
+    from checker.pipeline import Request
+    from checker.recording import RecordedCheck
 
 EXAMPLE = "20260101T001500Z.jsonl (or .gz, .zst)"
 EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA: 3, Status.ERROR: 3}
@@ -44,6 +49,8 @@ EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA:
     help="table for people; json, junit (XML), github (annotations), markdown (a job's summary) for programs.",
 )
 @click.option("--dry-run", is_flag=True, help="Also show the notices that would go out.")
+@click.option("--record", is_flag=True, help="Write decision, incident and notices to the ledger.")
+@click.option("--notify", metavar="NOTICE", multiple=True, help="With --record: this notice too, though not automatic.")
 @click.option("--fail-on-warn", is_flag=True, help="Exit 1 for a warning.")
 @click.option("--verify-logs", is_flag=True, help="Hash every batch again, whatever the cache says.")
 @threads_option
@@ -60,15 +67,18 @@ def command(
     fixture: Path | None,
     format_: str,
     dry_run: bool,
+    record: bool,
+    notify: tuple[str, ...],
     fail_on_warn: bool,
     verify_logs: bool,
     threads: int | None,
     use_cache: bool,
 ) -> None:
-    """Measure, judge, decide and show. Nothing is written but the cache."""
+    """Measure, judge, decide and show. Without --record nothing is written but the cache."""
     from checker.pipeline import check, read_past
 
     governed = read_governed(policy)
+    _refuse_odd_options(governed, ledger, fixture, record, notify)
     with open_request(
         governed,
         phase,
@@ -79,10 +89,15 @@ def command(
         use_cache=use_cache,
         threads=threads,
         fixture=fixture,
+        writes_ledger=record,
         verify_logs=verify_logs,
         with_notices=dry_run,
     ) as request:
-        result = check(governed, request, past := read_past(request))
+        if record:
+            told = _recorded(governed, request, as_of, frozenset(notify))
+            result, past = told.result, told.past
+        else:
+            result = check(governed, request, past := read_past(request))
     if past.torn:
         say.note(f"ledger: {past.torn}")
     show(format_, result, governed.policy, _screen(source_arguments(ctx)))
@@ -90,6 +105,31 @@ def command(
         _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
+
+
+def _refuse_odd_options(
+    governed: Governed, ledger: Path | None, fixture: Path | None, record: bool, notify: tuple[str, ...]
+) -> None:
+    """Raises UsageError for --record without a ledger, and for notices that there are not, or that nobody records."""
+    from checker.schemas import listed, nearest
+
+    if record and (fixture or ledger == NO_LEDGER):
+        raise UsageError("--record writes a ledger; it goes with neither --fixture nor --no-ledger")
+    if notify and not record:
+        raise UsageError("--notify goes with --record; use --dry-run to see notices without sending them")
+    names = tuple(governed.policy.notices)
+    for name in notify:
+        if name not in names:
+            raise UsageError(f"--notify: there is no notice {name!r}{nearest(name, names)} (notices: {listed(names)})")
+
+
+def _recorded(governed: Governed, request: Request, as_of: datetime | None, wanted: frozenset[str]) -> RecordedCheck:
+    from checker.recording import check_and_record
+
+    told = check_and_record(governed, request, lambda: clock(as_of), wanted)
+    for line in told.lines:
+        say.note(line)
+    return told
 
 
 def _say_what_is_missing(decision: Decision, governed: Governed, folder: Path, shown: str) -> None:

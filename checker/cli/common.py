@@ -124,15 +124,16 @@ def logs_folder(governed: Governed, logs: Path | None) -> Path:
     return folder
 
 
-def ledger_file(governed: Governed, ledger: Path | None) -> Path | None:
+def ledger_file(governed: Governed, ledger: Path | None, *, is_written: bool = False) -> Path | None:
     """The ledger: as given (UsageError where that is not there), else `ledger/<target>.jsonl` of the project.
 
+    One that `is_written` may be begun.
     None for NO_LEDGER. Raises LedgerInvalid where the project's own folder is a link: a stranger may have put it there.
     """
     if ledger == NO_LEDGER:
         return None
     if ledger is not None:
-        if not os.path.lexists(ledger):
+        if not os.path.lexists(ledger) and not is_written:
             raise UsageError(f"--ledger {ledger}: there is no such file")
         return ledger
     folder = governed.policy.root / "ledger"
@@ -153,12 +154,14 @@ def open_request(
     use_cache: bool,
     threads: int | None,
     fixture: Path | None = None,
+    writes_ledger: bool = False,
     **more: bool,
 ) -> Iterator[Request]:
     """What the options ask of the pipeline; `more` are fields of the Request.
 
     The lines of a `fixture` are dealt out to the batches of their windows in a folder of their own, and without `as_of`
-    the clock stands where the newest window closes. Raises UsageError, and what `deal_out` raises.
+    the clock stands where the newest window closes. With `writes_ledger` there need be no ledger yet. Raises
+    UsageError, and what `deal_out` raises.
     """
     from checker.engines.local import local_mapper
     from checker.pipeline import Request
@@ -168,7 +171,7 @@ def open_request(
         events_of=events_of,
         as_of=clock(as_of),
         logs=logs_folder(governed, logs),
-        ledger=ledger_file(governed, ledger),
+        ledger=ledger_file(governed, ledger, is_written=writes_ledger),
         cache=cache_place(governed.policy.root, use_cache),
         run=local_mapper(threads, progress_line("reading")),
         **more,

@@ -14,6 +14,7 @@ _TRIGGERS = {
     "violation": "an SLO is violated",
     "no_verdict": "`no_data` or `error`",
     "rollback": "a rollback is proposed, begun or ended",
+    "recovered": "an incident ended or was cancelled",
 }
 _VIOLATIONS = {"rollback": "rolls back", "hold": "breaks the streak", "observe": "is shown"}
 

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -43,11 +43,26 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """What the next record must follow on: number, time and hash of the last one that counts, and where it ends."""
+
+    seq: int = 0
+    at: datetime | None = None
+    digest: str = GENESIS
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
-    """The records that exist, oldest first. `torn` tells of a last line that a crash cut off; it does not count."""
+    """The records that exist, oldest first. `end` is that of all records that count, whenever they were made.
+
+    `torn` tells of what a crash cut off: a last line, or the first of several records that belong together. It does not
+    count, and lies behind `end`.
+    """
 
     records: tuple[Record, ...] = ()
     torn: str | None = None
+    end: End = field(default_factory=End)
 
 
 def read_ledger(path: Path, as_of: datetime) -> Ledger:
@@ -57,7 +72,7 @@ def read_ledger(path: Path, as_of: datetime) -> Ledger:
     fault: a broken line, a record that does not follow its schema, a gap, a wrong hash, a time that runs backwards;
     also where it is no regular file, or goes over a limit of `checker.ledger.lines`.
     """
-    name = _shown_name(path)
+    name = shown_name(path)
     try:
         with open_ledger(path, name) as stream:
             return _read(stream, name, as_of)
@@ -75,7 +90,8 @@ def _read(stream: IO[bytes], name: str, as_of: datetime) -> Ledger:
     problems: list[Problem] = []
     torn: str | None = None
     faulty_bytes = 0
-    before = _Link(0, None, GENESIS)
+    before = end = End()
+    together: list[Record] = []
     for number, line, is_last in lines_of(stream):
         if too_much := excess(number, line):
             problems.append(Problem(name, number, 0, too_much))
@@ -84,32 +100,27 @@ def _read(stream: IO[bytes], name: str, as_of: datetime) -> Ledger:
         if is_last and (content == line or _is_cut_off(content)):
             torn = _torn_message(content, name, number)
             break
-        record, faults, before = _read_line(content, before)
+        record, more, faults, before = _read_line(content, before)
         problems.extend(Problem(name, number, 0, fault) for fault in faults)
         faulty_bytes += len(line) if faults else 0
         if _are_enough(problems, faulty_bytes):
             break
-        if record is not None:
-            records.append(record)
+        together += [record] if record is not None else []
+        if not more:
+            records += together
+            together, end = [], before
     if problems:
         _refuse(problems, _are_enough(problems, faulty_bytes))
-    return Ledger(tuple(record for record in records if record.at <= as_of), torn)
+    if together:
+        torn = _incomplete_message(together, name, torn)
+    return Ledger(tuple(record for record in records if record.at <= as_of), torn, end)
 
 
 def _are_enough(problems: Sequence[Problem], faulty_bytes: int) -> bool:
     return len(problems) >= MAX_PROBLEMS or faulty_bytes > MAX_FAULTY_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """What a line must follow on: number, time and hash of the line before it."""
-
-    seq: int
-    at: datetime | None
-    digest: str
-
-
-def _shown_name(path: Path) -> str:
+def shown_name(path: Path) -> str:
     """The name given; of an absolute path its last two parts, since errors show no folder of the machine."""
     return Path(*path.parts[-2:]).as_posix() if path.is_absolute() else path.as_posix()
 
@@ -119,17 +130,26 @@ def _torn_message(line: bytes, name: str, number: int) -> str:
     return f"{name}:{number}: the last line is torn ({len(line)} bytes: {start}); it is set aside and does not count"
 
 
-def _read_line(line: bytes, before: _Link) -> tuple[Record | None, Sequence[str], _Link]:
+def _incomplete_message(records: Sequence[Record], name: str, torn: str | None) -> str:
+    first, count = records[0].seq, len(records)
+    told = f"{name}:{first}: {count} record{'s' if count > 1 else ''} of several that were to be appended together"
+    return f"{told}, and not the rest; set aside and not counted" + (f"; {torn}" if torn else "")
+
+
+def _read_line(line: bytes, before: End) -> tuple[Record | None, bool, Sequence[str], End]:
+    """The record, whether more follow that belong to it, its faults, and where it leaves the ledger."""
     digest = hashlib.sha256(line).hexdigest()
+    size = before.size + len(line) + 1
     try:
         document = _parse(line)
-        faults = _schema_faults(document)
+        faults = schema_faults_of(document)
     except ValueError as error:
         faults = [f"expected a JSON object, found {shown(line.decode(errors='replace'))}: {error}"]
     if faults:
-        return None, faults, _Link(before.seq + 1, before.at, digest)
+        return None, False, faults, End(before.seq + 1, before.at, digest, size)
     record = _record(document)
-    return record, list(_chain_faults(record, document["prev"], before)), _Link(record.seq, record.at, digest)
+    chain = list(_chain_faults(record, document["prev"], before))
+    return record, document.get("more", False), chain, End(record.seq, record.at, digest, size)
 
 
 def _parse(line: bytes) -> Any:
@@ -172,7 +192,8 @@ def _validator() -> Any:
     return jsonschema_rs.Draft202012Validator(tool_schema("ledger"), validate_formats=True)
 
 
-def _schema_faults(document: object) -> list[str]:
+def schema_faults_of(document: object) -> list[str]:
+    """What the ledger's schema finds wrong with a record's document."""
     if _validator().is_valid(document):
         return []
     found = validate(document, tool_schema("ledger"), at_most=MAX_PROBLEMS)
@@ -198,7 +219,7 @@ def _record(document: Mapping[str, Any]) -> Record:
     )
 
 
-def _chain_faults(record: Record, prev: str, before: _Link) -> Iterator[str]:
+def _chain_faults(record: Record, prev: str, before: End) -> Iterator[str]:
     if record.seq != before.seq + 1:
         yield f"seq: expected {before.seq + 1}, found {record.seq}; a line was taken out, put in or moved"
     if prev != before.digest:

@@ -11,9 +11,11 @@ from checker.ledger.values import (
     Approval,
     DecidedWindow,
     Incident,
+    IncidentNote,
     Pause,
     RecordedNotice,
     RecordedViolation,
+    RecoveryCheck,
     RollbackRecord,
     Violation,
     violations_in,
@@ -52,6 +54,17 @@ class LedgerState:
     def rollbacks_ended(self) -> tuple[RollbackRecord, ...]:
         """Rollbacks that were made, oldest first; `max_rollbacks` counts these."""
         return tuple(rollback for rollback in self.rollbacks if rollback.event == "ended")
+
+    @property
+    def answered_until(self) -> datetime | None:
+        """When a rollback last ended or an incident was last closed: windows begun before have had their answer."""
+        closed = [incident.closed_at for incident in self.incidents if incident.closed_at is not None]
+        return max([*closed, *(rollback.at for rollback in self.rollbacks_ended)], default=None)
+
+    @property
+    def notice_ids(self) -> frozenset[str]:
+        """Ids of all notices that were recorded; none is recorded twice."""
+        return frozenset(notice.id for notice in self.notices)
 
     def judging_digest_changed_at(self, current_digest: str) -> datetime | None:
         """Start of the first window that may count under `current_digest`: where the newest one of another digest ends.
@@ -172,7 +185,23 @@ def _incident(folding: _Folding, record: Record) -> None:
             folding.added |= violations_in(record)
     elif open_incident is not None and open_incident.id == record.id:
         folding.settle()
-        folding.incidents[-1] = replace(folding.incidents[-1], closed_at=record.at, outcome=record.data["event"])
+        folding.incidents[-1] = _told_of(folding.incidents[-1], record)
+
+
+def _told_of(incident: Incident, record: Record) -> Incident:
+    data = record.data
+    if data["event"] == "noted":
+        note = IncidentNote(record.at, data["by"], data["reason"], data.get("step"))
+        return replace(incident, notes=(*incident.notes, note))
+    closed = replace(incident, closed_at=record.at, outcome=data["event"])
+    return replace(closed, closed_by=data.get("by"), closed_reason=data.get("reason"))
+
+
+def _recovery(folding: _Folding, record: Record) -> None:
+    incident = folding.open_incident()
+    if incident is not None and incident.id == record.data["incident"]:
+        check = RecoveryCheck.of(record)
+        folding.incidents[-1] = replace(incident, recovery=(*incident.recovery, check))
 
 
 def _rollback(folding: _Folding, record: Record) -> None:
@@ -190,7 +219,9 @@ def _rollback_ended(folding: _Folding, rollback: RollbackRecord) -> None:
     folding.rollback_unknown = None
     incident = folding.open_incident()
     if incident is not None and _belongs_to(rollback, incident):
-        folding.incidents[-1] = replace(incident, rollback_recorded=True)
+        folding.incidents[-1] = replace(
+            incident, rollback_recorded=True, rolled_back_at=rollback.at, rolled_back_by=rollback.id
+        )
     if folding.phase != rollback.phase_to:
         folding.enter(rollback.phase_to, rollback.at)
 
@@ -213,8 +244,8 @@ def _notice(folding: _Folding, record: Record) -> None:
 
 def _delivery(folding: _Folding, record: Record) -> None:
     notice = folding.notices.get(record.data["notice_id"])
-    if notice is not None and notice.delivered_at is None and record.data["result"] == "delivered":
-        folding.notices[notice.id] = replace(notice, delivered_at=record.at)
+    if notice is not None:
+        folding.notices[notice.id] = notice.with_delivery(record)
 
 
 def _pause(folding: _Folding, record: Record) -> None:
@@ -232,6 +263,7 @@ _APPLY: Mapping[str, Callable[[_Folding, Record], None]] = {
     "delivery": _delivery,
     "incident": _incident,
     "rollback": _rollback,
+    "recovery": _recovery,
     "approval": _approval,
     "pause": _pause,
     "resume": _resume,

@@ -61,7 +61,9 @@ class Incident:
     """One incident. `violations` are its `(window start, SLO)`; `outcome` is `ended` or `cancelled` once it is closed.
 
     `cause` is `violation` as soon as one violation was added, else `retry_exhausted`. `rollback_recorded` says that its
-    rollback ended.
+    rollback ended, at `rolled_back_at`; `recovery` are the checks since, oldest first. `closed_by` and `closed_reason`
+    are a person's who cancelled it. `notes` are what people recorded of it. `exhausted` are the windows in which a
+    source was given up.
     """
 
     id: str
@@ -73,6 +75,13 @@ class Incident:
     rollback_recorded: bool = False
     closed_at: datetime | None = None
     outcome: str | None = None
+    rolled_back_at: datetime | None = None
+    rolled_back_by: str | None = None
+    closed_by: str | None = None
+    closed_reason: str | None = None
+    recovery: tuple[RecoveryCheck, ...] = ()
+    notes: tuple[IncidentNote, ...] = ()
+    exhausted: frozenset[datetime] = frozenset()
 
     @classmethod
     def opened_by(cls, record: Record) -> Self:
@@ -84,7 +93,13 @@ class Incident:
             window_start=record.window_start,
             cause=record.data["cause"],
             violations=violations_in(record),
+            exhausted=_exhausted_in(record),
         )
+
+    @property
+    def rollback_active(self) -> bool:
+        """Whether it is open, and a rollback is required, under way or not yet recovered from."""
+        return self.closed_at is None and self.cause == "violation"
 
     @property
     def rollback_required(self) -> bool:
@@ -93,7 +108,8 @@ class Incident:
 
     def caused_by(self, record: Record) -> Incident:
         """This incident with the cause that an `incident` record adds to it."""
-        return replace(self, cause="violation") if record.data["cause"] == "violation" else self
+        told = replace(self, exhausted=self.exhausted | _exhausted_in(record))
+        return replace(told, cause="violation") if record.data["cause"] == "violation" else told
 
     def with_violations(self, added: AbstractSet[Violation]) -> Incident:
         """This incident with further violations."""
@@ -105,9 +121,57 @@ def violations_in(record: Record) -> frozenset[Violation]:
     return frozenset((record.window_start, slo) for slo in record.data.get("slos", ()))
 
 
+def _exhausted_in(record: Record) -> frozenset[datetime]:
+    is_told = record.data["cause"] == "retry_exhausted" and record.window_start is not None
+    return frozenset([record.window_start] if is_told and record.window_start else [])
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCheck:
+    """One check of a recovery, due at `window_end`: whether the SLOs were met over the events since the rollback."""
+
+    window_start: datetime
+    window_end: datetime
+    met: bool
+    outcome: str
+    violations: frozenset[str]
+    rollback: str
+    at: datetime
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The value of a `recovery` record. Raises ValueError where it names no window, which no schema allows."""
+        if record.window_start is None:
+            raise ValueError(f"recovery {record.seq} names no window")
+        data = record.data
+        return cls(
+            window_start=record.window_start,
+            window_end=parse_iso(data["window_end"]),
+            met=data["met"],
+            outcome=data["outcome"],
+            violations=frozenset(data["violations"]),
+            rollback=data["rollback"],
+            at=record.at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentNote:
+    """What a person recorded of an incident; `step` is the step of the Runbook that it says is done."""
+
+    at: datetime
+    by: str
+    text: str
+    step: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class RollbackRecord:
-    """What happened to a rollback, `proposed`, `begun`, `ended` or `failed`; it leaves `phase_from` for `phase_to`."""
+    """What happened to a rollback that leaves `phase_from` for `phase_to`.
+
+    `event` is `proposed`, `begun`, `ended`, `failed` or `timed_out` (as unknown as one that was only begun). `command`
+    is the argument list of an attempt, with its exit code and what it printed where it answered.
+    """
 
     id: str
     event: str
@@ -117,6 +181,10 @@ class RollbackRecord:
     incident: str | None
     by: str
     reason: str
+    command: tuple[str, ...] = ()
+    attempt: int = 0
+    exit_code: int | None = None
+    output: str = ""
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -131,6 +199,10 @@ class RollbackRecord:
             incident=data["incident"],
             by=data["by"],
             reason=data["reason"],
+            command=tuple(data.get("command", ())),
+            attempt=data.get("attempt", 0),
+            exit_code=data.get("exit_code"),
+            output=data.get("output", ""),
         )
 
 
@@ -165,7 +237,11 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class RecordedNotice:
-    """A notice that was recorded; `notice` is the id of the policy's rule, `delivered_at` its first acknowledgement."""
+    """A notice that was recorded; `notice` is the id of the policy's rule.
+
+    `delivered_at` is its first acknowledgement, `receipt` what `transport` finds it by. `kept` says that it was written
+    to a file and sent to nobody. `failures` are the failed attempts so far, `failure` why the last of them failed.
+    """
 
     id: str
     notice: str
@@ -176,6 +252,17 @@ class RecordedNotice:
     window_start: datetime | None
     at: datetime
     delivered_at: datetime | None = None
+    incident: str | None = None
+    transport: str | None = None
+    receipt: str | None = None
+    kept: bool = False
+    failures: int = 0
+    failure: str | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be done: it was delivered, or kept where nothing could be sent."""
+        return self.kept or self.delivered_at is not None
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -190,7 +277,18 @@ class RecordedNotice:
             phase=record.phase,
             window_start=record.window_start,
             at=record.at,
+            incident=data.get("incident"),
         )
+
+    def with_delivery(self, record: Record) -> RecordedNotice:
+        """This notice after the attempt that a `delivery` record tells of; what was acknowledged stays so."""
+        data, result = record.data, record.data["result"]
+        if self.delivered_at is not None:
+            return self
+        if result == "failed":
+            return replace(self, failures=self.failures + 1, failure=data.get("detail", ""))
+        told = replace(self, transport=data["transport"], receipt=data.get("receipt"))
+        return replace(told, kept=True) if result == "kept" else replace(told, kept=False, delivered_at=record.at)
 
 
 @dataclass(frozen=True, slots=True)

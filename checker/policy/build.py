@@ -8,9 +8,10 @@ from typing import Any
 
 from checker.model import Comparison, OnViolation, Threshold
 from checker.policy.durations import parse_duration
-from checker.policy.model import Collector, Gate, Limits, NoticeRule, Phase, Policy, Rollback, Slo
+from checker.policy.model import WEEKDAYS, Collector, Freeze, Gate, Limits, NoticeRule, Phase, Policy, Rollback, Slo
 from checker.policy.rules import DEFAULT_LATENESS, DEFAULT_MAX_LATE
 from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
+from checker.windows import parse_iso
 
 _DEFAULT_RETRY = ("30s", "60s", "120s", "240s")
 
@@ -36,6 +37,8 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         collector=_collector(document.get("collector", {}), document["window"]),
         allow_looser=document.get("allow_looser"),
         limits=_limits(document.get("limits", {})),
+        freezes=tuple(_freeze(freeze) for freeze in document.get("freezes", ())),
+        redact=tuple(document.get("redact", ())),
     )
 
 
@@ -117,7 +120,15 @@ def _rollback(rollback: dict[str, Any]) -> Rollback:
         max_rollbacks_within=_time(most["within"]),
         recovery_every=_time(recovery["every"]),
         recovery_for=_time(recovery["for"]),
+        deadline=_time(rollback.get("deadline", "5m")),
+        tries=int(rollback.get("tries", 4)),
     )
+
+
+def _freeze(freeze: dict[str, Any]) -> Freeze:
+    if "days" in freeze:
+        return Freeze(freeze["reason"], days=frozenset(WEEKDAYS.index(day) for day in freeze["days"]))
+    return Freeze(freeze["reason"], parse_iso(freeze["from"]), parse_iso(freeze["until"]))
 
 
 def _collector(collector: dict[str, Any], window: str) -> Collector:

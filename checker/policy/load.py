@@ -13,11 +13,13 @@ from checker.policy.files import content_problems, file_faults, strange_entries,
 from checker.policy.model import Policy
 from checker.policy.rules import (
     command_faults,
+    freeze_faults,
     gate_faults,
     limit_faults,
     notice_faults,
     one_line_faults,
     phase_faults,
+    rollback_faults,
     span_faults,
 )
 from checker.policy.thresholds import threshold_faults
@@ -32,6 +34,8 @@ RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
     notice_faults,
     span_faults,
     limit_faults,
+    rollback_faults,
+    freeze_faults,
     command_faults,
     threshold_faults,
 )

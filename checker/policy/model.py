@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from checker.model import Comparison, OnViolation, Threshold
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 OFF = "off"
 COMPLETE = "complete"
 
@@ -55,8 +56,8 @@ class Gate:
 class NoticeRule:
     """Which outcome, in which phases, is worded by which template and sent to which channel.
 
-    `outcome` is ok, warn, violation, no_verdict or rollback. In the phases of `automatic` it is sent without being
-    asked for. `after_windows` counts the windows in a row that must have the outcome first.
+    `outcome` is ok, warn, violation, no_verdict, rollback or recovered. In the phases of `automatic` it is sent without
+    being asked for. `after_windows` counts the windows in a row that must have the outcome first.
     """
 
     id: str
@@ -71,7 +72,10 @@ class NoticeRule:
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """How a phase is left backwards: the operation's argument list, who runs it, and the recovery that follows."""
+    """How a phase is left backwards: the operation's argument list, who runs it, and the recovery that follows.
+
+    An attempt that takes longer than `deadline` is stopped; after a failing exit it is made again, `tries` in all.
+    """
 
     command: tuple[str, ...]
     mode: str
@@ -79,6 +83,8 @@ class Rollback:
     max_rollbacks_within: timedelta
     recovery_every: timedelta
     recovery_for: timedelta
+    deadline: timedelta = timedelta(minutes=5)
+    tries: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,30 @@ class Collector:
     retry: tuple[timedelta, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """When nothing advances: from `start` up to `end`, or on `days` of every week (0 for Monday, UTC)."""
+
+    reason: str
+    start: datetime | None = None
+    end: datetime | None = None
+    days: frozenset[int] = frozenset()
+
+    def holds_at(self, instant: datetime) -> bool:
+        """Whether `instant` (UTC) lies in it."""
+        if self.start is None or self.end is None:
+            return instant.weekday() in self.days
+        return self.start <= instant < self.end
+
+    @property
+    def told(self) -> str:
+        """`until 2027-01-04 06:00 UTC: end of the year`, `on Sat, Sun: …`."""
+        if self.end is not None:
+            return f"until {self.end:%Y-%m-%d %H:%M} UTC: {self.reason}"
+        return f"on {', '.join(WEEKDAYS[day] for day in sorted(self.days))} (UTC): {self.reason}"
+
+
+MAX_ROLLBACK_DEADLINE = timedelta(hours=1)
 MAX_QUERY_DEADLINE = timedelta(minutes=2)
 MAX_MEASURING_DEADLINE = timedelta(hours=1)
 
@@ -127,6 +157,12 @@ class Policy:
     collector: Collector
     allow_looser: str | None
     limits: Limits = Limits()
+    freezes: tuple[Freeze, ...] = ()
+    redact: tuple[str, ...] = ()
+
+    def freeze_at(self, instant: datetime) -> Freeze | None:
+        """The first freeze that holds at `instant` (UTC), None where none does."""
+        return next((freeze for freeze in self.freezes if freeze.holds_at(instant)), None)
 
     @property
     def phase_names(self) -> tuple[str, ...]:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from checker.policy.cursor import Cursor, phase_names, unknown
 from checker.policy.durations import DAY, parse_duration
-from checker.policy.model import COMPLETE, MAX_MEASURING_DEADLINE, MAX_QUERY_DEADLINE, OFF, Limits
+from checker.policy.model import (
+    COMPLETE,
+    MAX_MEASURING_DEADLINE,
+    MAX_QUERY_DEADLINE,
+    MAX_ROLLBACK_DEADLINE,
+    OFF,
+    Limits,
+)
 from checker.schemas import Fault, listed, nearest
+from checker.windows import parse_iso
 
 _FREE_TEXT = "{reason}"  # names begin with a letter or a digit
 PLACEHOLDERS = ("{target}", "{phase}", "{rollback_to}", "{reason}")
@@ -116,6 +124,36 @@ def limit_faults(policy: Cursor) -> Iterator[Fault]:
     if of_one <= MAX_QUERY_DEADLINE and of_one > of_all:
         told = f"{measuring.value} for all queries is shorter than one query's deadline"
         yield measuring.fault(f"{told} ({query.value or '30s, the default'}); write at least that")
+
+
+def rollback_faults(policy: Cursor) -> Iterator[Fault]:
+    """A deadline of the rollback's command past its cap."""
+    deadline = policy.at("rollback", "deadline")
+    if deadline.duration and deadline.duration > MAX_ROLLBACK_DEADLINE:
+        most = _minutes(MAX_ROLLBACK_DEADLINE)
+        yield deadline.fault(f"{deadline.value} is longer than a policy may ask for; write at most {most}")
+
+
+def freeze_faults(policy: Cursor) -> Iterator[Fault]:
+    """Freezes that name no day of the calendar, or end before they begin."""
+    for freeze in policy.at("freezes").items:
+        begins, ends = freeze.at("from"), freeze.at("until")
+        keys = set(freeze.entries) & {"from", "until", "days"}
+        if freeze.entries and keys not in ({"from", "until"}, {"days"}):
+            yield freeze.key_fault("must have either both 'from' and 'until', or 'days'")
+        known = [_instant(place) for place in (begins, ends)]
+        for place, instant in zip((begins, ends), known, strict=True):
+            if place.text is not None and instant is None:
+                yield place.fault(f"{place.text!r} is no time; write one such as 2026-12-19T00:00:00Z")
+        if known[0] and known[1] and known[0] >= known[1]:
+            yield ends.fault(f"{ends.text} does not lie after the beginning, {begins.text}")
+
+
+def _instant(place: Cursor) -> datetime | None:
+    try:
+        return None if place.text is None else parse_iso(place.text)
+    except ValueError:
+        return None
 
 
 def _minutes(time: timedelta) -> str:

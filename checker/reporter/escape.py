@@ -19,7 +19,8 @@ OPEN, COMMAND, CLOSE = "\x02", "\x05", "\x03"
 _MARKED = re.compile(f"{OPEN}({COMMAND}?)([^{CLOSE}]*){CLOSE}")
 
 _EDGE_UNDERSCORE = r"(?<![^\W_])_|_(?![^\W_])"  # inside a word it formats nothing
-_LINKS = r"@|#(?=\w|$)|(?<!\w):(?=[\w+'-]+:)|:(?=//)"
+# A value may stand right behind another one, so that each half of `://` is one that links.
+_LINKS = r"@|#(?=\w|$)|(?<!\w):(?=[\w+'-]+:)|:(?=/)|^//"
 # The dot before the last name of a host; the files of a project are no hosts.
 _HOSTS = r"(?<=[wW]{3})\.|(?<=\w)\.(?=(?:[^\W\d_]{2,}|xn--[\w-]+)(?![\w-]|\.\w))(?!(?:sql|j2|ya?ml|jsonl?|gz|zst|md)\b)"
 _LINKING = re.compile(rf"{_LINKS}|{_HOSTS}|(?<=mailto):|(?<=xmpp):")

@@ -24,14 +24,20 @@ class Command(str):
 
 
 def facts(
-    policy: Policy, decision: Decision, *, state: str = "proposed", initiator: str = "phasegate", reason: str = ""
+    policy: Policy,
+    decision: Decision,
+    *,
+    state: str = "proposed",
+    initiator: str = "phasegate",
+    reason: str = "",
+    metric: str = "",
 ) -> dict[str, str | Metrics]:
     """The placeholders of a template and their values: text, but for `metrics` (SLO → value, text, threshold, …).
 
-    `state` is how far a rollback has come (proposed, begun, ended), `initiator` who made it and `reason` why, by
-    default the worst violated SLO.
+    `state` is how far a rollback has come (proposed, begun, ended) or how an incident was closed (ended, cancelled),
+    `initiator` who made it and `reason` why, by default `metric`, by default the worst violated SLO.
     """
-    metric = worst_violated(policy, decision)
+    metric = metric or worst_violated(policy, decision)
     return {
         "target": decision.target,
         "title": decision.title,

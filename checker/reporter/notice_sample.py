@@ -10,12 +10,13 @@ from checker.policy.model import NoticeRule, Policy
 from checker.reporter.facts import Facts, facts
 from checker.windows import EPOCH
 
-STATES = ("proposed", "begun", "ended")
+STATES = ("proposed", "begun", "ended", "cancelled")
 _OF_OUTCOME = {
     "ok": (Status.OK,),
     "warn": (Status.WARN,),
     "violation": (Status.VIOLATION,),
     "rollback": (Status.VIOLATION,),
+    "recovered": (Status.OK,),
     "no_verdict": (Status.NO_DATA, Status.ERROR),
 }
 _VALUES = ("value", "text", "compact")

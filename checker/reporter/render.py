@@ -11,6 +11,7 @@ from checker.model import Decision, Notice, Status
 from checker.policy.model import NoticeRule, Policy
 from checker.reporter.escape import MARKDOWN, PLAIN, SLACK, marked, placed
 from checker.reporter.facts import Facts, Metrics, facts
+from checker.windows import stamp
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -126,6 +127,14 @@ def notices_for(
 def _is_asked_for(rule: NoticeRule, decision: Decision, outcomes: Sequence[Status]) -> bool:
     if rule.outcome == "rollback":
         return decision.outcome is Status.VIOLATION and decision.rollback_required
+    return has_come(rule, outcomes)
+
+
+def has_come(rule: NoticeRule, outcomes: Sequence[Status]) -> bool:
+    """Whether the newest windows, of which `outcomes` are told oldest first, have the rule's outcome so often in a row.
+
+    Never for a rule of a rollback or of an incident's end, which are no outcomes of windows.
+    """
     recent = outcomes[-rule.after_windows :]
     return len(recent) == rule.after_windows and all(_word(outcome) == rule.outcome for outcome in recent)
 
@@ -136,17 +145,27 @@ def _word(outcome: Status) -> str:
 
 def _notice(policy: Policy, decision: Decision, rule: NoticeRule, source: str) -> Notice:
     said = facts(policy, decision)
-    said["notice_id"] = f"{said['notice_id']}/{rule.id}"
-    markup = markup_of(rule.channel)
-    words = render(source, said, name=template_name(policy, rule), markup=markup)
+    said["notice_id"] = notice_id(decision, rule)
     return Notice(
         id=rule.id,
         channel=rule.channel,
-        text=f"{words}\n{verdict_line(said, markup)}",
+        text=notice_text(policy, rule, source, said),
         automatic=decision.phase in rule.automatic and not decision.what_if,
         phase=decision.phase,
         window=decision.window,
     )
+
+
+def notice_id(decision: Decision, rule: NoticeRule) -> str:
+    """What a copy of the notice that the rule makes of the decision is known by: target, phase, window and rule."""
+    return f"{decision.target}/{decision.phase}/{stamp(decision.window.start)}/{rule.id}"
+
+
+def notice_text(policy: Policy, rule: NoticeRule, source: str, said: Facts) -> str:
+    """The notice's whole text, its last line included. Raises TemplateFault."""
+    markup = markup_of(rule.channel)
+    words = render(source, said, name=template_name(policy, rule), markup=markup)
+    return f"{words}\n{verdict_line(said, markup)}"
 
 
 def verdict_line(facts: Facts, markup: str) -> str:

@@ -17,7 +17,7 @@ _WORDS = {
     "warn": frozenset({"warn"}),
     "warning": frozenset({"warn"}),
     "violation": _VIOLATED,
-    "rollback": _VIOLATED,
+    "rollback": _VIOLATED | {"recovered"},
     "no_data": frozenset({"no_verdict"}),
     "advance": frozenset[str](),
     "hold": frozenset[str](),
