@@ -256,8 +256,8 @@ class Provenance:
 class Covered:
     """One window that a decision covers, as the ledger is to keep it.
 
-    `violations` are the SLOs that it violates, whatever that leads to. `inputs_digest` stands for the batches that it was
-    measured from. `exhausted` says that a source of the collector's was given up in it.
+    `violations` are the SLOs that it violates, whatever that leads to. `inputs_digest` stands for the batches that it
+    was measured from. `exhausted` says that a source of the collector's was given up in it.
     """
 
     window: Window

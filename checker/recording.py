@@ -1,4 +1,4 @@
-"""A check is made and recorded, with its incident and the notices that it asks for. Record first, then act."""
+"""Checks that are recorded: of the newest windows, and of a recovery. Record first, then act."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from checker.analyzer.governed import Governed, template_sources
+from checker.analyzer.recovery import Recovering, RecoveryFinding, check_recovery
 from checker.errors import NotRecorded, PhasegateError, UsageError
-from checker.ledger.append import writing
+from checker.ledger.append import Draft, writing
 from checker.ledger.records import Record
-from checker.model import CheckResult, Decision
+from checker.model import CheckResult, Decision, Status, Window
 from checker.pipeline import Past, Request, check, judging_phase, read_past
+from checker.reporter.acts import act_notices, closing
 from checker.reporter.record import Books, recorded
+from checker.reporter.recovery_plan import has_held, planned
+from checker.windows import iso
 
 MAX_TRIES = 3  # of a check whose ledger was written meanwhile
 
@@ -85,3 +89,81 @@ def decision_about(governed: Governed, request: Request, past: Past) -> Decision
         return check(governed, replace(request, phase=phase, events_of=None), past).decision
     except PhasegateError:
         return None
+
+
+def recover_and_record(governed: Governed, request: Request, now: Callable[[], datetime]) -> tuple[str, ...]:
+    """Make the checks of a recovery that are due, append them, and end the incident once it has held.
+
+    Gives what was recorded, in words. A check whose events are not there yet is waited for until the next one is due,
+    and is then not met. Raises NotRecorded, and what `check_recovery` raises.
+    """
+    ledger = request.ledger
+    if ledger is None:
+        return ()
+    lines: list[str] = []
+    while True:
+        request = replace(request, as_of=now())
+        past = read_past(request)
+        finding = _next_finding(governed, request, past)
+        if finding is None:
+            return tuple(lines)
+        drafts, told = _recovery_drafts(governed, request, past, finding)
+        with writing(ledger) as writer:
+            if writer.ledger.end == past.end:
+                writer.append(drafts, request.as_of)
+                lines.append(told)
+
+
+def _next_finding(governed: Governed, request: Request, past: Past) -> RecoveryFinding | None:
+    """The oldest check of a recovery that is due and not recorded, None where there is none to be made now."""
+    rollback, incident = governed.policy.rollback, past.state.open_incident
+    if incident is None or incident.rolled_back_at is None or past.state.phase is None:
+        return None
+    every = rollback.recovery_every
+    end = planned(incident.rolled_back_at, every, rollback.recovery_for)[0]
+    if incident.recovery:
+        end = max(end, incident.recovery[-1].window_end + every)
+    if end > request.as_of:
+        return None
+    recovering = Recovering(past.state.phase, incident.rolled_back_at, every)
+    found = check_recovery(governed, request.logs, recovering, end, request.as_of, request.run)
+    if found is None and request.as_of >= end + every:
+        return RecoveryFinding(Window(end - governed.policy.window, end), Status.NO_DATA)
+    return found
+
+
+def _recovery_drafts(
+    governed: Governed, request: Request, past: Past, finding: RecoveryFinding
+) -> tuple[list[Draft], str]:
+    """The record of a check, and where it completes the recovery the end of the incident with its notices."""
+    policy, incident = governed.policy, past.state.open_incident
+    if incident is None or incident.rolled_back_by is None or past.state.phase is None:
+        raise ValueError("a recovery is checked without an incident that was rolled back")
+    draft = Draft(
+        kind="recovery",
+        phase=past.state.phase,
+        window_start=finding.window.start,
+        id=incident.id,
+        data={
+            "incident": incident.id,
+            "rollback": incident.rolled_back_by,
+            "met": finding.met,
+            "outcome": finding.outcome.value,
+            "violations": sorted(finding.violations),
+            "events": finding.events,
+            "window_end": iso(finding.window.end),
+        },
+    )
+    told = (
+        f"recovery check of {iso(finding.window.end)}: {'met' if finding.met else 'not met'} ({finding.outcome.value})"
+    )
+    checks = [*((check.window_end, check.met) for check in incident.recovery), (finding.window.end, finding.met)]
+    every, whole = policy.rollback.recovery_every, policy.rollback.recovery_for
+    if not has_held(checks, every, whole):
+        return [draft], told
+    reason = f"the recovery held for {whole // every} checks up to {iso(finding.window.end)}"
+    act = closing(incident, "ended", "phasegate", reason)
+    about = decision_about(governed, request, past)
+    notices = act_notices(policy, template_sources(policy), past.state, act, about)
+    ended = Draft("incident", incident.phase, {"event": "ended", "reason": reason}, id=incident.id)
+    return [draft, ended, *notices], f"{told}; {incident.id} ended: {reason}"

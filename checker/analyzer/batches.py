@@ -15,7 +15,7 @@ from checker.analyzer.unpack import check_size, packing_of, unpacked
 from checker.errors import CannotDecide
 from checker.regular import kind_told, open_regular, same_file, signature_of
 from checker.units import plain
-from checker.windows import parse_stamp
+from checker.windows import EPOCH, parse_stamp
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 BLOCK_BYTES = 8 << 20
@@ -142,14 +142,19 @@ class LogFolder:
         """Batches whose window starts at or after `first` and at or before `last`, oldest first."""
         return tuple(batch for batch in self.batches if first <= batch.start <= last)
 
-    def refused(self, batches: Iterable[BatchFile], window: timedelta) -> dict[datetime, str]:
-        """Why some of `batches` are not even opened, by their starts: no window's start, or that of another as well."""
+    def refused(
+        self, batches: Iterable[BatchFile], window: timedelta, origin: timedelta = timedelta(0)
+    ) -> dict[datetime, str]:
+        """Why some of `batches` are not even opened, by their starts: no window's start, or that of another as well.
+
+        Windows lie on a grid that `origin`, from the epoch, is a point of.
+        """
         crooked = "is not named by the start of a window, a multiple of {}; rename it"
         return {
             batch.start: f"{batch.path.name}: cannot be read: {why}"
             for batch in batches
             if (why := self._twice.get(batch.start))
-            or (why := crooked.format(window) if batch.start.timestamp() % window.total_seconds() else None)
+            or (why := crooked.format(window) if (batch.start - EPOCH - origin) % window else None)
         }
 
 

@@ -121,13 +121,22 @@ def _write(dealt: dict[datetime, list[bytes]], folder: Path) -> None:
 
 def _window_start(line: Line, rules: IngestRules) -> datetime | None:
     """Start of the window that the line names, None where it names none."""
+    named = named_event(line.content)
+    try:
+        return floor_to_window(named[1], rules.window) if named else None
+    except OverflowError:
+        return None
+
+
+def named_event(content: bytes) -> tuple[str, datetime] | None:
+    """A line's event and the instant that it is placed at, None where it names none: no JSON, say."""
     import orjson
 
     try:
-        event: Any = orjson.loads(line.content)
+        event: Any = orjson.loads(content)
         name, text = event["event"], event["ts"]
         if name.startswith("collector."):
             text = event.get("batch_start", text)
-        return floor_to_window(parse_iso(text), rules.window)
+        return name, parse_iso(text)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, compile_fast_path
+from checker.windows import EPOCH
 
 FORMAT = 4  # raised when the cached form of a batch or a measurement changes
 
 
 @dataclass(frozen=True, slots=True)
 class IngestRules:
-    """What decides where a line goes. `digest` stands for all of it in cache keys."""
+    """What decides where a line goes. `digest` stands for all of it in cache keys.
+
+    Windows lie on a grid that `origin` is a point of; it is the epoch but for the checks of a recovery.
+    """
 
     schema: EventSchema
     fast_path: FastPath | None
@@ -24,6 +28,12 @@ class IngestRules:
     max_late: timedelta
     with_payload: bool
     digest: str
+    origin: timedelta = timedelta(0)
+
+    def from_origin(self, start: datetime) -> IngestRules:
+        """The same rules on the grid of windows that has one starting at `start`."""
+        origin = (start - EPOCH) % self.window
+        return replace(self, origin=origin, digest=f"{self.digest} {origin}") if origin else self
 
 
 def ingest_rules(

@@ -153,7 +153,7 @@ def _know(
     files: Sequence[BatchFile], folder: LogFolder, cache: Cache, rules: IngestRules, run: Mapper, verify: bool
 ) -> tuple[dict[datetime, KnownBatch], dict[datetime, str]]:
     place = hashlib.sha256(os.fsencode(folder.path.resolve())).hexdigest()[:16]
-    unreadable = folder.refused(files, rules.window)
+    unreadable = folder.refused(files, rules.window, rules.origin)
     files = [batch for batch in files if batch.start not in unreadable]
     names = {batch: f"{place}/{batch.path.name}" for batch in files}
     digests = _known_digests(files, names, cache, verify)

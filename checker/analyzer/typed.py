@@ -166,12 +166,9 @@ def write_typed(
         source += f" positional join (select line_number from {_numbers(lines.numbers)})"
         kept.append("line_number")
     placed = event_time(columns, schema)
-    seconds = int(rules.window.total_seconds())
-    copy_to(
-        connection,
-        f"select time_bucket(interval '{seconds} seconds', {placed}) as window_start, {', '.join(kept)} from {source}",
-        events,
-    )
+    seconds, shift = (int(span.total_seconds()) for span in (rules.window, rules.origin))
+    bucket = f"time_bucket(interval '{seconds} seconds', {placed}, interval '{shift} seconds')"
+    copy_to(connection, f"select {bucket} as window_start, {', '.join(kept)} from {source}", events)
     numbered = numbered_events(events, lines.numbers is not None)
     connection.execute(f"create or replace temp view typed as select *, {placed} as placed_at from ({numbered})")
 

@@ -74,7 +74,10 @@ def command(
     threads: int | None,
     use_cache: bool,
 ) -> None:
-    """Measure, judge, decide and show. Without --record nothing is written but the cache."""
+    """Measure, judge, decide and show. Without --record nothing is written but the cache.
+
+    With --record the checks of a recovery that are due are made and recorded as well.
+    """
     from checker.pipeline import check, read_past
 
     governed = read_governed(policy)
@@ -124,8 +127,10 @@ def _refuse_odd_options(
 
 
 def _recorded(governed: Governed, request: Request, as_of: datetime | None, wanted: frozenset[str]) -> RecordedCheck:
-    from checker.recording import check_and_record
+    from checker.recording import check_and_record, recover_and_record
 
+    for line in recover_and_record(governed, request, lambda: clock(as_of)):
+        say.note(line)
     told = check_and_record(governed, request, lambda: clock(as_of), wanted)
     for line in told.lines:
         say.note(line)

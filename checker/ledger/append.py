@@ -62,6 +62,10 @@ class LedgerWriter:
         self.appended += records
         return tuple(records)
 
+    def append_now(self, drafts: Sequence[Draft], now: datetime) -> tuple[Record, ...]:
+        """Like `append`, at `now` or where the ledger's newest record is later, at that: what was done is recorded."""
+        return self.append(drafts, max(now, self.ledger.end.at or now))
+
     def _write(self, content: bytes) -> None:
         size = self.ledger.end.size
         try:
@@ -83,7 +87,7 @@ def writing(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[LedgerWriter]:
     What a crash cut off is moved into a file beside it (`<name>.torn-…`) before anything is appended. Raises
     NotRecorded where another process holds the lock for `wait_s` or the file cannot be opened; LedgerInvalid.
     """
-    with _locked(path, wait_s):
+    with locked(path, f"another phasegate is writing {shown_name(path)}", wait_s):
         ledger = read_ledger(path, END_OF_TIME)
         descriptor = _opened(path)
         try:
@@ -95,21 +99,22 @@ def writing(path: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[LedgerWriter]:
 
 
 @contextmanager
-def _locked(path: Path, wait_s: float) -> Iterator[None]:
+def locked(path: Path, told: str, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+    """Hold `<path>.lock`. Raises NotRecorded, which says `told`, where another process has it for `wait_s`."""
     from filelock import FileLock, Timeout
 
-    name = shown_name(path)
+    name = f"{shown_name(path)}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock", timeout=wait_s)
         lock.acquire()
     except Timeout:
         raise NotRecorded(
-            f"{name}: another phasegate is writing it (it holds {name}.lock, waited {wait_s:g} s);"
-            " nothing was recorded or done: run the command again when the other one has ended"
+            f"{told} (it holds {name}; waited {wait_s:g} s); nothing was recorded or done:"
+            " run the command again when the other one has ended"
         ) from None
     except OSError as fault:
-        raise NotRecorded(f"{name}.lock: cannot be opened: {fault.strerror}; nothing was recorded or done") from fault
+        raise NotRecorded(f"{name}: cannot be opened: {fault.strerror}; nothing was recorded or done") from fault
     try:
         yield
     finally:

@@ -253,6 +253,7 @@ class RecordedNotice:
     at: datetime
     delivered_at: datetime | None = None
     incident: str | None = None
+    state: str | None = None
     transport: str | None = None
     receipt: str | None = None
     kept: bool = False
@@ -278,6 +279,7 @@ class RecordedNotice:
             window_start=record.window_start,
             at=record.at,
             incident=data.get("incident"),
+            state=data.get("state"),
         )
 
     def with_delivery(self, record: Record) -> RecordedNotice:

@@ -73,6 +73,7 @@ def _draft(policy: Policy, rule: NoticeRule, source: str, act: Act, decision: De
             "channel": rule.channel,
             "text": _text(policy, rule, source, act, name, decision),
             "incident": act.subject,
+            "state": act.state,
         },
     )
 
@@ -116,5 +117,6 @@ def _resolving(policy: Policy, state: LedgerState, act: Act, told: set[str]) -> 
                 "channel": PAGER,
                 "text": plain_text(policy, PAGER, act, name),
                 "incident": act.subject,
+                "state": act.state,
             },
         )

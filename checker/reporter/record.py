@@ -8,8 +8,8 @@ from datetime import datetime
 
 from checker.ledger.append import Draft
 from checker.ledger.state import LedgerState
-from checker.ledger.values import DecidedWindow, Incident
-from checker.model import CheckResult, Covered, Decision, Status
+from checker.ledger.values import Incident
+from checker.model import CheckResult, Covered, Decision, Status, Verdict
 from checker.policy.model import NoticeRule, Policy
 from checker.reporter.facts import facts
 from checker.reporter.incidents import RETRY, VIOLATION, incident_drafts
@@ -57,29 +57,19 @@ def recorded(books: Books, result: CheckResult) -> Recorded:
 
 
 def _is_new(state: LedgerState, result: CheckResult, window: Covered) -> bool:
-    """Whether the ledger does not say the same of the window already."""
+    """Whether the ledger does not say the same of the window already; one that rolled back has its decision."""
     known, decision = state.decided.get(window.window.start), result.decision
-    return known is None or _as_known(known) != (
+    if known is None:
+        return True
+    found = (
         decision.phase,
         window.outcome.value,
-        decision.verdict.value,
-        decision.rollback_required,
         frozenset(window.violations),
         window.inputs_digest,
         result.provenance.judging_digest,
     )
-
-
-def _as_known(known: DecidedWindow) -> tuple[object, ...]:
-    return (
-        known.phase,
-        known.outcome,
-        known.decision,
-        known.rollback_required,
-        known.violations,
-        known.inputs_digest,
-        known.judging_digest,
-    )
+    is_same = found == (known.phase, known.outcome, known.violations, known.inputs_digest, known.judging_digest)
+    return not is_same or known.decision not in (decision.verdict.value, Verdict.ROLLBACK.value)
 
 
 def _decision_draft(
@@ -184,5 +174,6 @@ def _notice_draft(books: Books, decision: Decision, rule: NoticeRule, opened: In
             "channel": rule.channel,
             "text": notice_text(books.policy, rule, books.sources[rule.template], said),
             "incident": about.id if about else None,
+            "state": "proposed" if rule.outcome == "rollback" else None,
         },
     )
