@@ -15,6 +15,7 @@ from typing import Any
 from checker.errors import NotRecorded, UsageError
 from checker.ledger.lines import MAX_LEDGER_BYTES, MAX_LINE_BYTES, MAX_RECORDS
 from checker.ledger.records import End, Ledger, Record, read_ledger, schema_faults_of, shown_name
+from checker.whole_file import sync_folder
 from checker.windows import iso
 
 LOCK_WAIT_S = 10.0
@@ -131,15 +132,6 @@ def _opened(path: Path) -> int:
         return descriptor
     except OSError as fault:
         raise NotRecorded(f"{shown_name(path)}: cannot be opened: {fault.strerror}; nothing was recorded") from fault
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the folder's entries on disk: a new file's name is one. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _set_aside(path: Path, descriptor: int, size: int) -> None:

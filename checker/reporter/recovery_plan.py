@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from checker.windows import ceil_to_window
 
@@ -20,7 +19,16 @@ def planned(rolled_back_at: datetime, every: timedelta, whole: timedelta) -> tup
 
 def has_held(checks: Sequence[tuple[datetime, bool]], every: timedelta, whole: timedelta) -> bool:
     """Whether the newest checks, each due at an instant and met or not, make a whole recovery without a gap."""
-    needed = -(-whole // every)
-    newest = checks[-needed:]
-    follow = all(later[0] - earlier[0] == every for earlier, later in pairwise(newest))
-    return len(newest) == needed and follow and all(met for _, met in newest)
+    return met_in_a_row(checks, every) >= -(-whole // every)
+
+
+def met_in_a_row(checks: Sequence[tuple[datetime, bool]], every: timedelta) -> int:
+    """How many of the newest checks are met, one step after the other."""
+    count = 0
+    for position in range(len(checks) - 1, -1, -1):
+        due, is_met = checks[position]
+        follows = not count or checks[position + 1][0] - due == every
+        if not is_met or not follows:
+            break
+        count += 1
+    return count

@@ -15,6 +15,7 @@ from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
 from checker.model import Decision
 from checker.policy.model import Policy
 from checker.reporter.facts import criterion_text
+from checker.reporter.recovery_plan import met_in_a_row, planned
 from checker.units import counted
 from checker.windows import iso
 
@@ -61,9 +62,12 @@ def _facts(standing: Standing, policy: Policy) -> Iterator[tuple[str, str]]:
     if state.exists:
         yield "incident", _incident(state.open_incident)
         yield "rollback", _rollback(state)
+        yield from _recovery(state.open_incident, policy)
         pause = state.paused_at(standing.as_of)
         until = f"until {iso(pause.until)}" if pause and pause.until else "until resumed"
         yield "pause", f"{until}, by {pause.by}: {pause.reason}" if pause else "none"
+        if freeze := policy.freeze_at(standing.as_of):
+            yield "freeze", freeze.told
         yield from _notices(state.notices)
     yield "newest batch", _newest(standing, policy)
     if standing.torn is not None:
@@ -111,14 +115,35 @@ def _rollback(state: LedgerState) -> str:
     return _told(state.rollbacks[-1]) if state.rollbacks else "none"
 
 
+def _recovery(incident: Incident | None, policy: Policy) -> Iterator[tuple[str, str]]:
+    if incident is None or incident.rolled_back_at is None:
+        return
+    every, whole = policy.rollback.recovery_every, policy.rollback.recovery_for
+    checks = [(check.window_end, check.met) for check in incident.recovery]
+    newest = incident.recovery[-1] if incident.recovery else None
+    due = newest.window_end + every if newest else planned(incident.rolled_back_at, every, whole)[0]
+    told = f"{met_in_a_row(checks, every)} of {whole // every} checks met in a row; the next is due {iso(due)}"
+    yield "recovery", told + (f"; the newest was {newest.outcome}" if newest and not newest.met else "")
+
+
 def _told(rollback: RollbackRecord) -> str:
     return f"{rollback.event} {iso(rollback.at)}, from {rollback.phase_from} to {rollback.phase_to}"
 
 
 def _notices(notices: tuple[RecordedNotice, ...]) -> Iterator[tuple[str, str]]:
     for notice in reversed(notices[-NOTICES_SHOWN:]):
-        delivered = "delivered" if notice.delivered_at else "not delivered yet"
-        yield "notice", f"{iso(notice.at)} {notice.notice} → {notice.channel}, {delivered}"
+        yield "notice", f"{iso(notice.at)} {notice.notice} → {notice.channel}, {_delivery(notice)}"
+    waiting = [notice for notice in notices if not notice.is_settled]
+    if len(waiting) > 1:
+        yield "outbox", f"{len(waiting)} notices are not delivered, the oldest of {iso(waiting[0].at)}"
+
+
+def _delivery(notice: RecordedNotice) -> str:
+    if notice.delivered_at:
+        return "delivered"
+    if notice.kept:
+        return f"kept in {notice.receipt}: there was no credential to send it with"
+    return f"not delivered: {notice.failure}" if notice.failure else "not delivered yet"
 
 
 def _newest(standing: Standing, policy: Policy) -> str:
@@ -158,9 +183,11 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
         "window": _iso(decision.window.start if decision else None),
         "gate": decision_document(decision, policy)["gate"] if decision else None,
         "approvals_missing": list(decision.approvals_missing) if decision else None,
-        "incident": _incident_document(state.open_incident),
+        "incident": _incident_document(state.open_incident, policy),
+        "rollback_active": bool(state.open_incident and state.open_incident.rollback_active),
         "rollback": _rollback_document(state.rollbacks[-1]) if state.rollbacks else None,
         "rollback_unknown": state.rollback_unknown is not None,
+        "freeze": freeze.told if (freeze := policy.freeze_at(standing.as_of)) else None,
         "pause": {"by": pause.by, "reason": pause.reason, "until": _iso(pause.until)} if pause else None,
         "notices": [_notice_document(notice) for notice in reversed(state.notices[-NOTICES_SHOWN:])],
         "newest_batch": _iso(newest),
@@ -173,9 +200,10 @@ def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else iso(instant)
 
 
-def _incident_document(incident: Incident | None) -> dict[str, Any] | None:
+def _incident_document(incident: Incident | None, policy: Policy) -> dict[str, Any] | None:
     if incident is None:
         return None
+    checks = [(check.window_end, check.met) for check in incident.recovery]
     return {
         "id": incident.id,
         "opened_at": iso(incident.opened_at),
@@ -183,6 +211,8 @@ def _incident_document(incident: Incident | None) -> dict[str, Any] | None:
         "cause": incident.cause,
         "slos": sorted({slo for _, slo in incident.violations}),
         "rollback_required": incident.rollback_required,
+        "rolled_back_at": _iso(incident.rolled_back_at),
+        "recovery_checks_met": met_in_a_row(checks, policy.rollback.recovery_every),
     }
 
 
@@ -203,4 +233,6 @@ def _notice_document(notice: RecordedNotice) -> dict[str, Any]:
         "at": iso(notice.at),
         "channel": notice.channel,
         "delivered_at": _iso(notice.delivered_at),
+        "kept": notice.kept,
+        "failure": None if notice.is_settled else notice.failure,
     }
