@@ -24,7 +24,7 @@ from checker.model import (
     Threshold,
     Verdict,
 )
-from checker.policy.model import Policy
+from checker.policy.model import Freeze, Policy
 from tests.decisions import gate, judgement, policy, slo, window
 
 AS_OF = datetime(2026, 1, 2, 12, 5, tzinfo=UTC)
@@ -170,6 +170,21 @@ def test_command_of_an_incident_without_a_violation_names_the_incident() -> None
     command = decided(judged(), **INCIDENT).command
     assert command is not None
     assert command[-1] == "--reason=incident incident-1"
+
+
+@pytest.mark.parametrize(
+    ("starts_s", "value", "verdict", "reasons"),
+    [
+        (0, 1.0, "hold", ["frozen until 2026-01-02 12:06 UTC: a fair"]),
+        (1, 1.0, "advance", []),
+        (0, 2.1, "rollback", ["roll violation"]),  # a freeze delays no rollback
+    ],
+)
+def test_a_freeze_holds_up_an_advance_alone(starts_s: int, value: float, verdict: str, reasons: list[str]) -> None:
+    freeze = Freeze("a fair", AS_OF + timedelta(seconds=starts_s), AS_OF + timedelta(minutes=1))
+    case = Case(replace(POLICY, freezes=(freeze,)), "B", "B", AS_OF, (judged(roll=value),), PASSED)
+    found = decide(replace(case, standing=Standing(approvals=APPROVED)))
+    assert (found.verdict, list(found.reasons)) == (verdict, reasons)
 
 
 EARLY, MIDDLE, LATE = "2026-01-02T11:15", "2026-01-02T11:30", "2026-01-02T11:45"
