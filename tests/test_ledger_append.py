@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from checker.ledger.append import Draft, writing
 from checker.ledger.records import read_ledger
 from checker.ledger.state import fold
 from tests.ledgers import END_OF_TIME, LedgerBuilder
+from tests.limits import files_of_at_most
 
 AT = datetime(2026, 1, 2, 12, 5, tzinfo=UTC)
 
@@ -149,17 +148,6 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [process.wait(60) for process in running] == [0, 0]
     told = [(record.data["by"], record.data["reason"]) for record in read_ledger(path, END_OF_TIME).records]
     assert sorted(told) == sorted((name, str(number)) for name in ("Ada", "Bob") for number in range(20))
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """A limit on the size of files, as a full disk is one: what is over it cannot be written."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 1, 100, 400])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from checker.errors import NotRecorded
-from checker.ledger.append import END_OF_TIME, Draft, locked, writing
+from checker.ledger.append import END_OF_TIME, LOCK_WAIT_S, Draft, locked, writing
 from checker.ledger.records import read_ledger, shown_name
 from checker.ledger.state import LedgerState, fold
 from checker.ledger.values import RecordedNotice
@@ -85,12 +85,10 @@ class Sent:
 
 
 @contextmanager
-def reporting(ledger: Path) -> Iterator[None]:
-    """The right to deliver, which one process has at a time. Raises NotRecorded where another has it."""
-    with locked(
-        Path(f"{ledger}.report"),
-        f"another phasegate is delivering what {shown_name(ledger)} holds",
-    ):
+def reporting(ledger: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
+    """The right to deliver, which one process has at a time. Raises NotRecorded where another has it for `wait_s`."""
+    told = f"another phasegate is delivering what {shown_name(ledger)} holds"
+    with locked(Path(f"{ledger}.report"), told, wait_s):
         yield
 
 
