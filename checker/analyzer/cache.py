@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from checker.errors import CannotDecide
 from checker.regular import is_link
 
 _TABLES = ("files", "batches", "measurements", "proofs")
@@ -168,17 +169,27 @@ def _roomy(place: CachePlace) -> Cache | None:
     return Cache(folder, _key_in(place.key_file)) if shutil.disk_usage(folder).free >= MIN_FREE_BYTES else None
 
 
+def _short_lived(stack: contextlib.ExitStack) -> Cache:
+    try:
+        scratch = tempfile.mkdtemp(prefix="phasegate-")
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        return Cache(Path(scratch))
+    except (OSError, sqlite3.Error) as fault:
+        raise CannotDecide(f"there is no room to measure in: {fault}; free some in {tempfile.gettempdir()}") from fault
+
+
 @contextmanager
 def open_cache(place: CachePlace | None) -> Iterator[Cache]:
-    """The cache in `place`, or one that lives only as long as this run where `place` is None or of no use."""
+    """The cache in `place`, or one that lives only as long as this run where `place` is None or of no use.
+
+    Raises CannotDecide where there is no room even for that one, which lies in the system's folder for such files.
+    """
     with contextlib.ExitStack() as stack:
         cache = None
         if place is not None:
             with contextlib.suppress(OSError, sqlite3.Error):
                 cache = _roomy(place)
         if cache is None:
-            scratch = tempfile.mkdtemp(prefix="phasegate-")
-            stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-            cache = Cache(Path(scratch))
+            cache = _short_lived(stack)
         stack.callback(cache.close)
         yield cache

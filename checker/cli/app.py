@@ -16,7 +16,13 @@ from checker.errors import PhasegateError
 INTERRUPTED = 130  # as shells have it for SIGINT
 INTERNAL = 70
 COMMANDS = {
-    "check": "Measure, judge, decide, show; nothing is recorded.",
+    "advance": "One phase on, where the gate passes and the approvals are there.",
+    "approve": "Record an approval of the next advance, or of an incident.",
+    "incident": "The incidents; a note on one, or its end by a person's word.",
+    "pause": "Hold the rollout where it is.",
+    "resume": "End a pause.",
+    "rollback": "One phase back, guarded.",
+    "check": "Measure, judge, decide, show; with --record write it to the ledger.",
     "docs": "Renew the generated tables in the design document.",
     "explain": "Why: the value, the threshold, the worst rows behind it.",
     "replay": "The check at every closed window of a span.",

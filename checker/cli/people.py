@@ -1,0 +1,93 @@
+"""What the commands of people share: who acts and why, and a ledger that may be begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from checker.cli import say
+from checker.cli.common import NO_LEDGER, Instant, ledger_file, open_request, policy_option, read_governed
+from checker.errors import UsageError
+from checker.units import plain
+
+if TYPE_CHECKING:
+    from checker.analyzer.governed import Governed
+    from checker.pipeline import Request
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+LONGEST_TEXT = 500  # characters of a name or a reason
+
+
+def _text(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The value on one line and without characters that would act on a terminal; never empty."""
+    del ctx
+    if value is None:
+        return None
+    shown = plain(" ".join(value.split()))
+    if not shown or len(shown) > LONGEST_TEXT:
+        raise click.BadParameter(f"expected a text of 1 to {LONGEST_TEXT} characters", param=param)
+    return shown
+
+
+by_option = click.option(
+    "--by", required=True, envvar="PHASEGATE_BY", show_envvar=True, callback=_text, help="Who does it.", metavar="NAME"
+)
+reason_option = click.option("--reason", required=True, callback=_text, help="Why.", metavar="TEXT")
+remark_option = click.option("--reason", callback=_text, help="Why, where there is more to say.", metavar="TEXT")
+target_option = click.option("--target", metavar="NAME", help="The rollout; must be the policy's, where it is given.")
+record_options = (
+    click.option("--as-of", type=Instant(), help="When it is recorded (default: now)."),
+    click.option("--ledger", type=click.Path(path_type=Path), help="The ledger (default: ledger/TARGET.jsonl)."),
+    policy_option,
+)
+logs_option = click.option("--logs", type=click.Path(path_type=Path), help="Folder of batches (default: logs/TARGET).")
+
+
+def recorded_where(function: Function) -> Function:
+    """`--policy`, `--ledger`, `--as-of`."""
+    for option in record_options:
+        function = option(function)
+    return function
+
+
+def ledger_to_write(governed: Governed, ledger: Path | None) -> Path:
+    """The ledger's file, there or not. Raises as `ledger_file` does."""
+    found = ledger_file(governed, ledger, is_written=True)
+    if found is None or ledger == NO_LEDGER:
+        raise UsageError("nothing can be recorded without a ledger")
+    return found
+
+
+def check_target(governed: Governed, target: str | None) -> None:
+    """Raises UsageError where another rollout is meant than the policy's."""
+    if target not in (None, governed.policy.target):
+        raise UsageError(f"--target: the policy is of {governed.policy.target!r}, not {target!r}; give its --policy")
+
+
+@contextmanager
+def acting(
+    policy: Path, phase: str | None, logs: Path | None, ledger: Path | None, as_of: datetime | None
+) -> Iterator[tuple[Governed, Request]]:
+    """The governed files, and what is asked of the pipeline for an act in `phase`; a torn ledger is told of."""
+    from checker.pipeline import read_past
+
+    governed = read_governed(policy)
+    with open_request(
+        governed,
+        phase or "",
+        None,
+        as_of=as_of,
+        logs=logs,
+        ledger=ledger,
+        use_cache=True,
+        threads=None,
+        writes_ledger=True,
+    ) as request:
+        if torn := read_past(request).torn:
+            say.note(f"ledger: {torn}")
+        yield governed, request
