@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from checker.analyzer.cache import Cache, CachePlace, open_cache
 from checker.analyzer.decide import Case, Standing, decide
 from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undecided_starts
 from checker.analyzer.earliest import earliest_pass
+from checker.analyzer.explain import RowsBehind, rows_behind
 from checker.analyzer.gate import GateRunner
 from checker.analyzer.governed import Governed, template_sources
 from checker.analyzer.history import (
@@ -144,6 +145,25 @@ def survey(governed: Governed, request: Request, past: Past, windows: int = 288)
         state=past.state,
         provenance=result.provenance,
     )
+
+
+def windows_around(
+    governed: Governed, request: Request, past: Past, window: Window, before: int = 4, after: int = 8
+) -> tuple[tuple[JudgedWindow, ...], Mapping[str, Sequence[RowsBehind]]]:
+    """The closed windows around `window`, judged by the request's phase, and by SLO the rows behind it.
+
+    Raises as `check` does.
+    """
+    policy = governed.policy
+    newest = newest_closed(request.as_of, policy.window, policy.lateness)
+    last = max(window.start, min(newest.start, window.start + policy.window * after))
+    with open_cache(request.cache) as cache:
+        governed = _proved(governed, request.phase, cache)
+        first = window.start - policy.window * before
+        folder = LogFolder(request.logs)
+        history = load_history(governed, folder, cache, request.run, _lens(governed, request), first, last)
+        rows = rows_behind(history, window)
+    return tuple(_as_recorded(history, list(history.judged.values()), past)), rows
 
 
 def replay(governed: Governed, request: Request, past: Past, since: datetime, until: datetime) -> Iterator[Decision]:

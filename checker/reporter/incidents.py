@@ -37,12 +37,19 @@ def incident_drafts(
             data={
                 "event": "added" if known or number else "opened",
                 "cause": cause.kind,
-                "slos": list(cause.slos) or None,
+                "slos": _worst_first(decision, cause) or None,
             },
         )
         for number, cause in enumerate(causes)
     ]
     return drafts, None if known else _opened(name, decision, causes)
+
+
+def _worst_first(decision: Decision, cause: _Cause) -> list[str]:
+    """The cause's SLOs; those of the window that decides in the order in which they are past their thresholds."""
+    ranks = {row.slo: rank for rank, row in enumerate(decision.violated)}
+    is_deciding = cause.window_start == decision.window.start
+    return sorted(cause.slos, key=lambda slo: ranks.get(slo, len(ranks)) if is_deciding else 0)
 
 
 def _opened(name: str, decision: Decision, causes: Sequence[_Cause]) -> Incident:

@@ -1,0 +1,100 @@
+"""`phasegate report`: what the ledger holds reaches people."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from checker.cli import say
+from checker.cli.clock import CommandClock
+from checker.cli.common import cache_option, open_request, read_governed, source_options, threads_option
+from checker.errors import UsageError
+
+if TYPE_CHECKING:
+    from checker.reporting import Reported
+
+
+@click.command("report")
+@click.option("--phase", help="The phase that judges the dashboard, where the ledger names none.")
+@source_options
+@click.option("--reports", type=click.Path(path_type=Path), help="Folder (default: reports of the project).")
+@click.option(
+    "--deadline", default=120.0, show_default=True, type=click.FloatRange(0, 3600), help="Seconds for sending."
+)
+@threads_option
+@cache_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    phase: str | None,
+    policy: Path,
+    logs: Path | None,
+    ledger: Path | None,
+    as_of: datetime | None,
+    reports: Path | None,
+    deadline: float,
+    threads: int | None,
+    use_cache: bool,
+) -> None:
+    """Renew dashboard and Runbooks, deliver every notice that is not delivered; in mode `execute` roll back.
+
+    Credentials come from the environment alone: PHASEGATE_SLACK_TOKEN, or PHASEGATE_SLACK_WEBHOOK_<CHANNEL>;
+    PHASEGATE_PAGERDUTY_ROUTING_KEY; PHASEGATE_WEBHOOK_URL and PHASEGATE_WEBHOOK_SECRET. Without any, notices go to
+    reports/notices/ and stdout.
+
+    Exit codes: 0 everything delivered, or kept where there is no credential; 2 wrong call or governed files; 3 the
+    ledger cannot be read; 4 something was not delivered, written or rolled back.
+    """
+    from checker.pipeline import read_past
+    from checker.reporter.transports.credentials import Transports
+    from checker.reporting import Reporter
+
+    governed = read_governed(policy)
+    clock = CommandClock(as_of)
+    with open_request(
+        governed, phase or "", None, as_of=as_of, logs=logs, ledger=ledger, use_cache=use_cache, threads=threads
+    ) as request:
+        if request.ledger is None:
+            raise UsageError("report: there is nothing to deliver without a ledger")
+        past = read_past(request)
+        if past.torn:
+            say.note(f"ledger: {past.torn}")
+        if not past.state.exists:
+            raise UsageError("report: the ledger is empty; `phasegate check --record` writes what is to be delivered")
+        folder = reports or governed.policy.root / "reports"
+        carriers = Transports(os.environ, clock.now)
+        reporter = Reporter(governed, request, request.ledger, folder, carriers, clock, deadline)
+        reported = reporter.run()
+    _say(reported)
+    ctx.exit(0 if reported.is_complete else 4)
+
+
+def _say(reported: Reported) -> None:
+    """What came of it; kept notices whole, since nobody else got them."""
+    sent = reported.sent
+    for notice in reported.kept:
+        say.text(f"--- {notice.notice} for {notice.channel}\n{notice.text}")
+    if sent.kept:
+        say.text(f"kept {_counted(len(sent.kept))} in reports/notices: no credential is set, so NOTHING WAS SENT")
+    for transport in sorted(set(sent.delivered.values())):
+        count = sum(name == transport for name in sent.delivered.values())
+        say.text(f"delivered {_counted(count)} by {transport}")
+    if not sent.delivered and not sent.kept and not sent.failed:
+        say.text("nothing to deliver")
+    for name, why in sent.failed.items():
+        say.note(f"NOT DELIVERED: {name}: {why}")
+    if reported.rollback is not None:
+        made = reported.rollback
+        say.text(f"rollback {made.id}, {made.move.phase_from} → {made.move.phase_to}: {made.event}")
+    if reported.refused:
+        say.note(reported.refused)
+    for fault in reported.faults:
+        say.note(fault)
+
+
+def _counted(count: int) -> str:
+    return f"{count} notice{'' if count == 1 else 's'}"
