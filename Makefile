@@ -16,7 +16,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries fuzz lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate test queries fuzz browser crash lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -51,6 +51,13 @@ test: $(READY) ## Run all tests, the queries' own among them.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 	@$(BIN)/phasegate test --policy $(POLICY)
 	@$(BIN)/python -m pytest -n auto
+
+browser: $(READY) ## Look at the dashboard in Chromium (installs Debian's, where there is none).
+	@command -v chromium >/dev/null || { echo "installing chromium …" >&2; \
+	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install --yes --quiet --quiet chromium >/dev/null 2>&1 || \
+	  { $$([ $$(id -u) = 0 ] || echo sudo) apt-get update --quiet >/dev/null && \
+	    $$([ $$(id -u) = 0 ] || echo sudo) apt-get install --yes --quiet --quiet chromium >/dev/null; }; }
+	@PHASEGATE_BROWSER=required $(BIN)/python -m pytest -n 2 tests/browser
 
 lint: $(READY) ## Look for faults; changes nothing.
 	@$(BIN)/ruff check .

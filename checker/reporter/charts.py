@@ -60,7 +60,7 @@ class Chart:
     warn: float | None = None
 
 
-def svg(chart: Chart, *, width: float = 7.2, height: float = 2.2) -> str:
+def svg(chart: Chart, *, width: float = 5.0, height: float = 1.8) -> str:
     """The chart as an SVG element, the same bytes for the same chart; sizes in inches. Raises NoCharts."""
     try:
         import matplotlib as mpl

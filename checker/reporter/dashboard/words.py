@@ -87,7 +87,7 @@ def _banner(survey: Survey, document: Mapping[str, Any]) -> dict[str, str] | Non
     command = document["command"] or ""
     if required:
         to = document["rollback_to"] or "the phase before"
-        text = f"Phase {survey.phase} must go back to {to}: {'. '.join(document['reasons'])}"
+        text = f"Phase {survey.phase} must go back to {to}: {document['reasons'][0]}"
         return {"head": "ROLLBACK REQUIRED", "text": text, "command": command}
     recovery = incident["recovery"]
     text = (
@@ -109,7 +109,7 @@ def _card(survey: Survey, card: Mapping[str, Any]) -> dict[str, Any]:
         "raw": "" if card["value"] is None else repr(card["value"]),
         "value": value_text(row.value, slo.unit, row.threshold),
         "threshold": threshold_of(slo, row),
-        "margin": "–" if card["margin_percent"] is None else f"{card['margin_percent']} %",
+        "margin": "–" if card["margin_percent"] is None else f"{card['margin_percent']:,} %".replace("-", "−"),
         "trend": _trend(slo, card["trend"]),
         "samples": f"{row.samples:,}",
         "reason": row.reason or why(row),
@@ -153,14 +153,8 @@ def _gate_lines(survey: Survey, document: Mapping[str, Any]) -> Iterator[str]:
         yield "the gate has passed"
     elif earliest := document["gate"]["earliest_pass"]:
         yield f"earliest, if every window is met from now: {_minute(earliest)}"
-    if missing := document["approvals_missing"]:
-        yield f"approvals missing: {', '.join(missing)}"
-    if pause := document["pause"]:
-        until = _minute(pause["until"]) if pause["until"] else "resumed"
-        yield f"paused by {pause['by']} until {until}: {pause['reason']}"
-    if document["freeze"]:
-        yield f"frozen {document['freeze']}"
-    yield from survey.decision.reasons if not document["gate"]["passed"] else ()
+    told = tuple(f"{row.criterion}: " for row in survey.decision.gate.criteria)
+    yield from (reason for reason in document["reasons"] if not reason.startswith(told))
 
 
 def _incident(row: Mapping[str, Any]) -> dict[str, str]:
