@@ -10,7 +10,7 @@ from checker.acting import rollback_teller
 from checker.analyzer.governed import Governed
 from checker.errors import PhasegateError, Refused
 from checker.ledger.append import END_OF_TIME
-from checker.ledger.records import Record, read_ledger
+from checker.ledger.records import End, Record, read_ledger
 from checker.ledger.state import LedgerState
 from checker.ledger.values import RecordedNotice
 from checker.pipeline import Past, Request, read_past, survey, windows_around
@@ -56,6 +56,7 @@ class Reporter:
     clock: Clock
     deadline_s: float
     reported: Reported = field(default_factory=Reported)
+    _shown: End | None = None  # the end of the ledger that is shown
 
     def run(self) -> Reported:
         """Show, send, and roll back where the policy has it run here. Raises NotRecorded, LedgerInvalid.
@@ -81,6 +82,9 @@ class Reporter:
     def _show(self) -> None:
         """Renew the dashboard and every page; what cannot be written is told at the end, and stops nothing."""
         past = self._past()
+        if self._shown == past.end:
+            return
+        self._shown = past.end
         self._try("the dashboard", lambda: self._dashboard(past))
         for subject in subjects_of(past.state):
             self._try(f"the Runbook of {subject}", lambda subject=subject: self._renew(past, subject))  # type: ignore[misc]

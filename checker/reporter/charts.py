@@ -9,6 +9,7 @@ import io
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class Chart:
     warn: float | None = None
 
 
+@lru_cache(maxsize=64)
 def svg(chart: Chart, *, width: float = 5.0, height: float = 1.8) -> str:
     """The chart as an SVG element, the same bytes for the same chart; sizes in inches. Raises NoCharts."""
     try:
@@ -74,7 +76,8 @@ def svg(chart: Chart, *, width: float = 5.0, height: float = 1.8) -> str:
         "font.size": 9,
     }
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height))
+        figure.subplots_adjust(left=0.13, right=0.99, top=0.95, bottom=0.2)
         axes = figure.add_subplot()
         _draw(axes, chart)
         stream = io.StringIO()
