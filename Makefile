@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PHASE ?= B
 SECONDS ?= 20
+EVERY ?= 1
 TARGET ?= autosave
 POLICY ?= policy/policy.yaml
 SAMPLE := tests/samples/$(TARGET)
@@ -51,6 +52,9 @@ test: $(READY) ## Run all tests, the queries' own among them.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 	@$(BIN)/phasegate test --policy $(POLICY)
 	@$(BIN)/python -m pytest -n auto
+
+crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
+	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash
 
 browser: $(READY) ## Look at the dashboard in Chromium (installs Debian's, where there is none).
 	@command -v chromium >/dev/null || { echo "installing chromium …" >&2; \

@@ -1,9 +1,10 @@
 """A real HTTP server on loopback that speaks Slack's Web API, incoming webhooks, PagerDuty's Events API and a webhook.
 
 It fails as it is told: `faults` are taken one by one, the first whose path begins as the request's. Everything that it
-took is kept, in memory and, with `--state`, in a file of JSON lines, so that it can be started anew where it was.
+took is kept, in memory and, with `--state`, in a file of JSON lines, so that it can be started anew where it was, even
+after it was killed while it wrote.
 
-    python -m tests.chat_server --state FILE [--faults JSON]    prints its port
+    python -m tests.chat_server --state FILE [--port 0] [--faults JSON]    prints its port, serves until stdin closes
 """
 
 from __future__ import annotations
@@ -13,58 +14,64 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-TOKEN = "xoxb-right"  # what its bot has
+from tests.slack_api import TOKEN, SlackApi
+
+__all__ = ["ROUTING_KEY", "TOKEN", "ChatServer", "Fault", "serving"]
+
 ROUTING_KEY = "R0000000000000000000000000000000"
-PAGE = 2  # messages on a page of history: small, so that there are pages
+DRIP_S = 0.02  # between two bytes of a dripping answer
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fault:
-    """What goes wrong with the next request to `path`.
+    """What goes wrong with a request to `path`: the next, or the one after `passes` more.
 
-    `kind` is `status` (with `status`, `retry_after`), `error` (Slack's `ok: false` with `error`), `cut` (the connection
-    is closed after the request was read) or `hang` (no answer until the client gives up). With `takes` it did what was
-    asked all the same.
+    `kind` is `status` (with `status`, `retry_after`, `location`), `error` (Slack's `ok: false` with `error`), `body`
+    (200 with `body`), `cut` (the connection is closed after the request was read), `hang` (no answer until the client
+    gives up) or `drip` (an answer that never ends, byte by byte). With `takes` it did what was asked all the same.
     """
 
     path: str
     kind: str
     status: int = 500
     retry_after: str | None = None
+    location: str | None = None
     error: str = "fatal_error"
+    body: str = ""
     takes: bool = False
+    passes: int = 0
 
 
 @dataclass
-class ChatServer:
-    """Messages by channel, events and calls of the webhook, requests by path; `scopes` are what its bot may do."""
+class ChatServer(SlackApi):
+    """Messages by channel, events and calls of the webhook, and the paths of all requests, in order."""
 
     state: Path | None = None
     faults: list[Fault] = field(default_factory=list)
-    scopes: frozenset[str] = frozenset({"chat:write", "channels:read", "channels:history"})
-    channels: dict[str, str] = field(default_factory=lambda: {"autosave-rollout": "C001", "incident-autosave": "C002"})
-    messages: list[dict[str, Any]] = field(default_factory=list)
     hooked: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     port: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         if self.state and self.state.exists():
-            for line in self.state.read_text(encoding="utf-8").splitlines():
-                kept = json.loads(line)
-                getattr(self, kept["list"]).append(kept["item"])
+            kept = self.state.read_bytes()
+            whole = kept[: kept.rfind(b"\n") + 1]  # the last line is torn where the server was killed while it wrote
+            self.state.write_bytes(whole)
+            for line in whole.splitlines():
+                told = json.loads(line)
+                getattr(self, told["list"]).append(told["item"])
 
     @property
     def api(self) -> str:
@@ -76,11 +83,7 @@ class ChatServer:
         """The server's address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def ids(self) -> list[str]:
-        """Ids of the notices that were posted with the bot's token, in order, copies too."""
-        return [message["metadata"]["event_payload"]["id"] for message in self.messages]
-
-    def keep(self, name: str, item: dict[str, Any]) -> None:
+    def keep(self, name: str, item: Any) -> None:
         """Keep what was taken."""
         with self._lock:
             getattr(self, name).append(item)
@@ -89,74 +92,22 @@ class ChatServer:
                     file.write(json.dumps({"list": name, "item": item}) + "\n")
 
     def fault_of(self, path: str) -> Fault | None:
-        """The next fault of this path, taken."""
+        """The fault of this request, taken."""
         with self._lock:
-            self.requests.append(path)
+            self.keep("requests", path)
             for fault in self.faults:
                 if path.startswith(fault.path):
+                    if fault.passes:
+                        fault.passes -= 1
+                        return None
                     self.faults.remove(fault)
                     return fault
         return None
 
-    def slack(self, method: str, token: str, told: Mapping[str, str]) -> dict[str, Any]:
+    def slack(self, method: str, token: str, told: dict[str, str]) -> dict[str, Any]:
         """What Slack answers to a call of its Web API."""
-        if token != TOKEN:
-            return {"ok": False, "error": "invalid_auth"}
-        needed = {"chat.postMessage": "chat:write", "conversations.list": "channels:read"}.get(
-            method, "channels:history"
-        )
-        if needed not in self.scopes:
-            return {"ok": False, "error": "missing_scope", "needed": needed}
-        return {
-            "chat.postMessage": self._post,
-            "conversations.list": self._list,
-            "conversations.history": self._history,
-            "conversations.replies": self._history,
-        }[method](told)
-
-    def _post(self, told: Mapping[str, str]) -> dict[str, Any]:
-        channel = self.channels.get(told["channel"].removeprefix("#"), told["channel"])
-        if channel not in self.channels.values():
-            return {"ok": False, "error": "channel_not_found"}
-        if len(told["text"]) > 40_000 or any(len(text) > 3_000 for text in _texts(told)):
-            return {"ok": False, "error": "invalid_blocks"}
-        message = {
-            "ts": f"{1_767_225_600 + len(self.messages)}.000100",
-            "channel": channel,
-            "text": told["text"],
-            "blocks": json.loads(told["blocks"]),
-            "metadata": json.loads(told["metadata"]),
-            "thread_ts": told.get("thread_ts") or None,
-        }
-        self.keep("messages", message)
-        return {"ok": True, "channel": channel, "ts": message["ts"], "message": message}
-
-    def _list(self, told: Mapping[str, str]) -> dict[str, Any]:
-        rows = [{"name": name, "id": channel} for name, channel in sorted(self.channels.items())]
-        return _page("channels", rows, told, 1)
-
-    def _history(self, told: Mapping[str, str]) -> dict[str, Any]:
-        thread = told.get("ts")
-        rows = [
-            message
-            for message in self.messages
-            if message["channel"] == told["channel"]
-            and (thread in (message["thread_ts"], message["ts"]) if thread else not message["thread_ts"])
-        ]
-        if told.get("include_all_metadata") not in ("1", "true", "True"):
-            rows = [{key: value for key, value in row.items() if key != "metadata"} for row in rows]
-        return _page("messages", rows[::-1], told, PAGE)
-
-
-def _texts(told: Mapping[str, str]) -> Iterator[str]:
-    for block in json.loads(told["blocks"]):
-        yield from (part["text"] for part in [block.get("text"), *block.get("elements", ())] if part)
-
-
-def _page(name: str, rows: list[Any], told: Mapping[str, str], size: int) -> dict[str, Any]:
-    start = int(told.get("cursor") or 0)
-    following = str(start + size) if start + size < len(rows) else ""
-    return {"ok": True, name: rows[start : start + size], "response_metadata": {"next_cursor": following}}
+        with self._lock:
+            return self.answer(method, token, told, lambda message: self.keep("messages", message))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -170,15 +121,37 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._answer(chat, body)
         if fault is None:
             self._send(*answer)
-        elif fault.kind == "cut":
+        else:
+            self._fail(fault, chat)
+
+    def do_GET(self) -> None:
+        """Nothing here is asked for with GET, but a client that follows a redirect does; it gets what looks well."""
+        self.server.chat.keep("requests", f"GET {self.path} {self.headers.get('Authorization', '')}".rstrip())
+        self._send(200, {"ok": True, "channel": "C000", "ts": "1.1"})
+
+    def _fail(self, fault: Fault, chat: ChatServer) -> None:
+        if fault.kind == "cut":
             self.connection.shutdown(socket.SHUT_RDWR)
         elif fault.kind == "hang":
             chat.closing.wait(30)
             self.close_connection = True
+        elif fault.kind == "drip":
+            self._drip(chat)
         elif fault.kind == "error":
             self._send(200, {"ok": False, "error": fault.error})
+        elif fault.kind == "body":
+            self._send(200, fault.body)
         else:
             self._send(fault.status, {"ok": False, "error": "ratelimited" if fault.status == 429 else "x"}, fault)
+
+    def _drip(self, chat: ChatServer) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        with suppress(OSError):  # until the client has enough
+            while not chat.closing.wait(DRIP_S):
+                self.wfile.write(b" ")
+        self.close_connection = True
 
     def _answer(self, chat: ChatServer, body: bytes) -> tuple[int, Any]:
         kind, _, rest = self.path.removeprefix("/").partition("/")
@@ -192,9 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "v2":
             event = json.loads(body)
             if event["routing_key"] != ROUTING_KEY:
-                return 400, {"status": "invalid event"}
+                return 400, {"status": "invalid event", "message": "Event object is invalid", "errors": ["routing_key"]}
             chat.keep("events", event)
-            return 202, {"status": "success", "dedup_key": event["dedup_key"]}
+            return 202, {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
         if kind == "hook":
             chat.keep("calls", {"headers": dict(self.headers), "body": body.decode()})
             return 204, ""
@@ -205,10 +178,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if fault and fault.retry_after is not None:
             self.send_header("Retry-After", fault.retry_after)
+        if fault and fault.location is not None:
+            self.send_header("Location", fault.location)
         self.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # who reads the status alone may be gone already
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class calls it so
         del format, args
@@ -249,10 +225,12 @@ def serving(chat: ChatServer) -> Iterator[ChatServer]:
 def main(arguments: Iterable[str]) -> None:
     """Serve until stdin is closed."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0, help="0: any that is free")
     parser.add_argument("--state", type=Path, required=True)
-    parser.add_argument("--faults", default="[]")
+    parser.add_argument("--faults", default="[]", help="a JSON array of objects with the fields of Fault")
     given = parser.parse_args(list(arguments))
-    with serving(ChatServer(given.state, [Fault(**fault) for fault in json.loads(given.faults)])) as chat:
+    faults = [Fault(**fault) for fault in json.loads(given.faults)]
+    with serving(ChatServer(state=given.state, faults=faults, port=given.port)) as chat:
         print(chat.port, flush=True)  # noqa: T201  whoever started it waits for this
         sys.stdin.read()
 

@@ -8,120 +8,26 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from checker.errors import UsageError
-from checker.reporter.messages import Message, NotDelivered, Transport
-from checker.reporter.transports.backoff import next_pause
+from checker.reporter.messages import NotDelivered, Transport
 from checker.reporter.transports.credentials import Transports
 from checker.reporter.transports.pagerduty import PagerDuty
 from checker.reporter.transports.slack import SlackBot
-from checker.reporter.transports.slack_blocks import MAX_SECTION, parts
 from checker.reporter.transports.slack_webhook import SlackWebhook
-from checker.reporter.transports.webhook import SIGNATURE, TIMESTAMP, Webhook, is_genuine
+from checker.reporter.transports.webhook import SIGNATURE, TIMESTAMP, Webhook, is_genuine, signature
 from tests.chat_server import ROUTING_KEY, TOKEN, ChatServer, Fault, serving
-
-NOW = datetime(2026, 1, 2, 12, 5, tzinfo=UTC)
-SECRET = "s3cret-of-the-webhook"
-MESSAGE = Message(
-    id="autosave/B/20260102T114500Z/autosave-incident",
-    channel="#incident-autosave",
-    text="🚨 AutoSave B *violation*\n`phasegate rollback --target=autosave`",
-    outcome="violation",
-    target="autosave",
-    title="AutoSave",
-    phase="B",
-    window_start=NOW - timedelta(minutes=20),
-    recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
-    incident="incident-1",
-)
+from tests.transports import DEADLINE_S, MESSAGE, NOW, PATHS, SECRET, bot, transport
 
 
 @pytest.fixture
 def chat() -> Iterator[ChatServer]:
     with serving(ChatServer()) as server:
         yield server
-
-
-def bot(chat: ChatServer, token: str = TOKEN) -> SlackBot:
-    return SlackBot(token, chat.api, deadline_s=1)
-
-
-def transport(chat: ChatServer, kind: str) -> Transport:
-    """A transport of this kind that may wait for a second."""
-    return {
-        "slack": lambda: bot(chat),
-        "slack-webhook": lambda: SlackWebhook(f"{chat.address}/services/T/B/x", 1),
-        "pagerduty": lambda: PagerDuty(ROUTING_KEY, chat.address, 1),
-        "webhook": lambda: Webhook(f"{chat.address}/hook/{SECRET}", SECRET, lambda: NOW, 1),
-    }[kind]()
-
-
-PATHS = {
-    "slack": "/api/chat.postMessage",
-    "slack-webhook": "/services",
-    "pagerduty": "/v2/enqueue",
-    "webhook": "/hook",
-}
-
-
-def test_a_bots_message_has_blocks_and_plain_text_and_a_receipt(chat: ChatServer) -> None:
-    receipt = bot(chat).send(MESSAGE)
-    (message,) = chat.messages
-    assert (receipt.reference, receipt.found) == (f"C002/{message['ts']}", False)
-    assert message["text"] == MESSAGE.text
-    assert message["blocks"] == [
-        {"type": "section", "text": {"type": "mrkdwn", "text": MESSAGE.text, "verbatim": True}},
-        {"type": "context", "elements": [{"type": "plain_text", "text": MESSAGE.id}]},
-    ]
-    assert message["metadata"] == {"event_type": "phasegate_notice", "event_payload": {"id": MESSAGE.id}}
-
-
-def test_a_follow_up_goes_into_the_thread(chat: ChatServer) -> None:
-    first = bot(chat).send(MESSAGE)
-    follow_up = replace(MESSAGE, id="later", thread=first.reference)
-    assert bot(chat).send(follow_up).reference.startswith("C002/")
-    assert chat.messages[1]["thread_ts"] == chat.messages[0]["ts"]
-    assert bot(chat).send(follow_up).found
-    assert chat.ids() == [MESSAGE.id, "later"]
-
-
-def test_a_copy_is_found_on_a_later_page(chat: ChatServer) -> None:
-    for number in range(5):
-        bot(chat).send(replace(MESSAGE, id=f"n{number}"))
-    receipt = bot(chat).send(replace(MESSAGE, id="n0"))
-    assert (receipt.found, receipt.reference) == (True, f"C002/{chat.messages[0]['ts']}")
-    assert chat.ids() == ["n0", "n1", "n2", "n3", "n4"]
-
-
-def test_one_look_is_enough_for_a_run(chat: ChatServer) -> None:
-    one = bot(chat)
-    for number in range(5):
-        one.send(replace(MESSAGE, id=f"n{number}"))
-    assert chat.requests.count("/api/conversations.history") == 1
-
-
-@pytest.mark.parametrize("scopes", [{"chat:write"}, {"chat:write", "channels:read"}])
-def test_without_the_scope_to_look_it_sends(chat: ChatServer, scopes: set[str]) -> None:
-    chat.scopes = frozenset(scopes)
-    assert not bot(chat).send(MESSAGE).found
-    assert not bot(chat).send(MESSAGE).found
-    assert chat.ids() == [MESSAGE.id, MESSAGE.id]
-
-
-@pytest.mark.parametrize("kind", ["cut", "hang"])
-@pytest.mark.parametrize("takes", [True, False])
-def test_a_message_whose_answer_was_lost_exists_once(chat: ChatServer, kind: str, takes: bool) -> None:
-    chat.faults = [Fault("/api/chat.postMessage", kind, takes=takes)]
-    one = bot(chat)
-    with pytest.raises(NotDelivered) as caught:
-        one.send(MESSAGE)
-    assert caught.value.may_have_arrived
-    assert one.send(MESSAGE).found is takes
-    assert chat.ids() == [MESSAGE.id]
 
 
 FAULTS: list[tuple[Fault, dict[str, Any]]] = [
@@ -131,6 +37,8 @@ FAULTS: list[tuple[Fault, dict[str, Any]]] = [
     (Fault("", "status", 503, "3"), {"is_final": False, "may_have_arrived": True}),
     (Fault("", "cut"), {"is_final": False, "may_have_arrived": True}),
     (Fault("", "hang"), {"is_final": False, "may_have_arrived": True}),
+    (Fault("", "status", 408), {"is_final": False, "may_have_arrived": False}),
+    (Fault("", "status", 302, location="/elsewhere"), {"is_final": True, "may_have_arrived": False}),
     (Fault("", "status", 404), {"is_final": True, "may_have_arrived": False}),
 ]
 
@@ -138,7 +46,7 @@ FAULTS: list[tuple[Fault, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("kind", "fault", "expected"),
     [
-        (kind, *row) for kind in PATHS for row in FAULTS if (kind, row[0].status) != ("slack", 404)
+        (kind, *row) for kind in PATHS for row in FAULTS if (kind, row[0].status) != ("slack", 408)
     ],  # it has no such answer
     ids=lambda value: getattr(value, "kind", ""),
 )
@@ -148,6 +56,58 @@ def test_each_fault_of_each_transport(chat: ChatServer, kind: str, fault: Fault,
         transport(chat, kind).send(MESSAGE)
     assert {name: getattr(caught.value, name) for name in expected} == expected
     assert transport(chat, kind).send(MESSAGE).reference
+    assert [request for request in chat.requests if request.startswith("GET")] == []
+
+
+@pytest.mark.parametrize("kind", ["slack", "slack-webhook"])
+def test_an_answer_that_never_ends_is_left_at_the_deadline(chat: ChatServer, kind: str) -> None:
+    chat.faults = [Fault(PATHS[kind], "drip")]
+    with pytest.raises(NotDelivered, match="did not answer in time") as caught:
+        transport(chat, kind).send(MESSAGE)
+    assert caught.value.may_have_arrived
+
+
+def test_of_an_answer_that_never_ends_the_status_is_enough(chat: ChatServer) -> None:
+    chat.faults = [Fault(PATHS["webhook"], "drip"), Fault(PATHS["pagerduty"], "drip")]
+    assert transport(chat, "webhook").send(MESSAGE).reference
+    with pytest.raises(NotDelivered, match="PagerDuty answered 200: "):
+        transport(chat, "pagerduty").send(MESSAGE)
+
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY")
+
+
+@pytest.mark.parametrize("kind", list(PATHS))
+def test_a_proxy_of_the_environment_is_not_for_this_machine(
+    chat: ChatServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ChatServer()) as proxy:
+        for name in PROXIES:
+            monkeypatch.setenv(name, proxy.address)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert transport(chat, kind).send(MESSAGE).reference
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize("kind", list(PATHS))
+def test_a_proxy_of_the_environment_is_for_everything_else(
+    chat: ChatServer, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PROXIES:
+        monkeypatch.setenv(name, chat.address)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    there = "http://notices.example"
+    far: dict[str, Transport] = {
+        "slack": SlackBot(TOKEN, f"{there}/api/", DEADLINE_S),
+        "slack-webhook": SlackWebhook(f"{there}/services/x", DEADLINE_S),
+        "pagerduty": PagerDuty(ROUTING_KEY, there, DEADLINE_S),
+        "webhook": Webhook(f"{there}/hook", SECRET, lambda: NOW, DEADLINE_S),
+    }
+    with pytest.raises(NotDelivered):  # this proxy knows no such host
+        far[kind].send(MESSAGE)
+    assert {request.split("/")[2] for request in chat.requests} == {"notices.example"}
 
 
 @pytest.mark.parametrize("kind", list(PATHS))
@@ -160,23 +120,12 @@ def test_a_server_that_is_not_there_got_nothing(kind: str) -> None:
     assert not caught.value.is_final
 
 
-@pytest.mark.parametrize(
-    ("error", "is_final"),
-    [("channel_not_found", True), ("invalid_auth", True), ("ratelimited", False), ("internal_error", False)],
-)
-def test_what_slack_refuses(chat: ChatServer, error: str, is_final: bool) -> None:
-    chat.faults = [Fault("/api/chat.postMessage", "error", error=error)]
-    with pytest.raises(NotDelivered) as caught:
-        bot(chat).send(MESSAGE)
-    assert caught.value.is_final is is_final
-
-
 def test_a_wrong_token_is_final(chat: ChatServer) -> None:
     with pytest.raises(NotDelivered, match="Slack: invalid_auth") as caught:
         bot(chat, "xoxb-wrong").send(MESSAGE)
     assert caught.value.is_final
     with pytest.raises(NotDelivered, match="PagerDuty answered 400") as caught:
-        PagerDuty("wrong", chat.address, 1).send(MESSAGE)
+        PagerDuty("wrong", chat.address, DEADLINE_S).send(MESSAGE)
     assert caught.value.is_final
 
 
@@ -191,6 +140,38 @@ def test_an_incident_is_triggered_and_resolved_under_one_key(chat: ChatServer) -
     assert first["payload"]["severity"] == "critical"
 
 
+@pytest.mark.parametrize(
+    ("outcome", "severity"),
+    [
+        ("violation", "critical"),
+        ("rollback", "critical"),
+        ("warn", "warning"),
+        ("no_verdict", "warning"),
+        ("ok", "info"),
+        ("another", "error"),
+    ],
+)
+def test_everything_that_is_no_recovery_triggers(chat: ChatServer, outcome: str, severity: str) -> None:
+    text = "\n" + "x" * 2_000 + "\nsecond"
+    receipt = transport(chat, "pagerduty").send(replace(MESSAGE, outcome=outcome, incident=None, text=text))
+    (event,) = chat.events
+    assert receipt.reference == event["dedup_key"] == f"phasegate/autosave/{MESSAGE.id}"
+    assert (event["event_action"], event["payload"]["severity"]) == ("trigger", severity)
+    assert event["payload"]["summary"] == "x" * 1_024
+    assert event["payload"]["custom_details"] == {
+        "notice_id": MESSAGE.id,
+        "text": text,
+        "phase": "B",
+        "window": "2026-01-02T11:45:00Z",
+    }
+
+
+def test_a_key_is_never_longer_than_pagerduty_takes(chat: ChatServer) -> None:
+    receipt = transport(chat, "pagerduty").send(replace(MESSAGE, target="t" * 300))
+    assert len(receipt.reference) == 255
+    assert receipt.reference.endswith("/incident-1")
+
+
 def test_the_webhooks_signature_is_what_its_receiver_computes(chat: ChatServer) -> None:
     transport(chat, "webhook").send(MESSAGE)
     (call,) = chat.calls
@@ -203,20 +184,34 @@ def test_the_webhooks_signature_is_what_its_receiver_computes(chat: ChatServer) 
     assert not is_genuine(SECRET, headers, body + b" ", NOW)
     assert not is_genuine("other", headers, body, NOW)
     assert not is_genuine(SECRET, headers, body, NOW + timedelta(minutes=6))
+    assert is_genuine(SECRET, {name.lower(): value for name, value in headers.items()}, body, NOW)
 
 
-@pytest.mark.parametrize("length", [1, MAX_SECTION, MAX_SECTION + 1, 7_900, 39_500])
-def test_a_long_text_is_cut_into_sections_that_slack_takes(chat: ChatServer, length: int) -> None:
-    lines = "\n".join("x" * 97 for _ in range(length // 98 + 1))[:length]
-    assert "\n".join(parts(lines)) == lines
-    assert all(len(part) <= MAX_SECTION for part in parts(lines))
-    bot(chat).send(replace(MESSAGE, text=lines))
-    assert chat.messages[0]["text"] == lines
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {TIMESTAMP: "9" * 5_000},
+        {TIMESTAMP: "-1"},
+        {TIMESTAMP: "\u0661"},
+        {TIMESTAMP: f"{NOW.timestamp():.0f}", SIGNATURE: "v1=\u00e9"},
+        {TIMESTAMP: f"{NOW.timestamp():.0f}", SIGNATURE: "\ud800"},
+        {TIMESTAMP: f"{NOW.timestamp():.0f}"},
+        {SIGNATURE: signature(SECRET, "", b"")},
+    ],
+)
+def test_whatever_a_stranger_sends_is_not_genuine(headers: dict[str, str]) -> None:
+    assert not is_genuine(SECRET, headers, b"", NOW)
 
 
 def test_no_credential_is_told(chat: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever fails: not in an error, not in a log at its most talkative, not in what an object shows of itself."""
     caplog.set_level(logging.DEBUG)
+    for kind in PATHS:  # so that every logger is there, and then talks
+        transport(chat, kind).send(MESSAGE)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(("slack_sdk", "http"))]:
+        caplog.set_level(logging.DEBUG, logger=name)
+    chat.messages.clear()
     secrets = (TOKEN, "xoxb-wrong", ROUTING_KEY, SECRET, "T/B/x")
     told = []
     for kind, path in PATHS.items():
@@ -230,6 +225,7 @@ def test_no_credential_is_told(chat: ChatServer, caplog: pytest.LogCaptureFixtur
     with pytest.raises(NotDelivered) as caught:
         bot(chat, "xoxb-wrong").send(MESSAGE)
     told += [str(caught.value), caplog.text]
+    assert "httpcore" in caplog.text
     assert len(told) > 20
     assert [secret for secret in secrets if any(secret in text for text in told)] == []
 
@@ -288,6 +284,10 @@ def test_every_credential_may_be_missing_and_is_named() -> None:
         ("PHASEGATE_WEBHOOK_SECRET", "sécret", "holds a blank"),
         ("PHASEGATE_WEBHOOK_URL", "http://example.org/secret-path", "is no https:// address"),
         ("PHASEGATE_SLACK_WEBHOOK_X", "http://hooks.example/secret-path", "is no https:// address"),
+        ("PHASEGATE_WEBHOOK_URL", "https:///secret-path", "is no https:// address"),
+        ("PHASEGATE_WEBHOOK_URL", "https://host.example:99999/secret-path", "is no https:// address"),
+        ("PHASEGATE_WEBHOOK_URL", "https://[secret-path", "is no https:// address"),
+        ("PHASEGATE_WEBHOOK_URL", "http://127.0.0.1@host.example/", "is no https:// address"),
         ("PHASEGATE_SLACK_API", "file:///etc/passwd", "is no https:// address"),
         ("PHASEGATE_PAGERDUTY_API", "http://127.0.0.1.example.org/", "is no https:// address"),
     ],
@@ -296,23 +296,3 @@ def test_an_odd_credential_is_refused_and_not_shown(name: str, value: str, told:
     with pytest.raises(UsageError, match=f"^{name}: {told}") as caught:
         Transports({name: value}, lambda: NOW)
     assert value not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("attempt", "fault", "remaining_s", "pause_s"),
-    [
-        (1, NotDelivered("x"), 60, 1),
-        (2, NotDelivered("x"), 60, 2),
-        (5, NotDelivered("x"), 60, 16),
-        (6, NotDelivered("x"), 60, 30),
-        (99, NotDelivered("x"), 60, 30),
-        (1, NotDelivered("x", retry_after_s=7), 60, 7),
-        (6, NotDelivered("x", retry_after_s=7), 60, 30),
-        (1, NotDelivered("x", retry_after_s=45), 60, 45),
-        (1, NotDelivered("x", retry_after_s=60), 60, None),
-        (1, NotDelivered("x"), 1, None),
-        (1, NotDelivered("x", is_final=True), 60, None),
-    ],
-)
-def test_pauses(attempt: int, fault: NotDelivered, remaining_s: float, pause_s: float | None) -> None:
-    assert next_pause(attempt, fault, remaining_s) == pause_s

@@ -144,7 +144,7 @@ LAYERS: dict[str, SwitchOff] = {
     "problems have an end": _off(records, "_are_enough", lambda *_: False),
     "a line's problems have an end": _off(records, "validate", _explains_all),
     "strict JSON": _off(records, "_parse", json.loads),
-    "a record follows its schema": _off(records, "_schema_faults", _nothing),
+    "a record follows its schema": _off(records, "schema_faults_of", _nothing),
     "the chain of hashes": _off(records, "_chain_faults", _nothing),
     "--no-ledger": _off(common, "NO_LEDGER", None),
     "what a runner acts on is defused": _off(say, "_runner_safe", lambda text: text),

@@ -11,15 +11,13 @@ from urllib.parse import urlsplit
 from checker.reporter.messages import NotDelivered
 
 DEADLINE_S = 10.0
-_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer's status and the beginning of its text."""
+    """An answer's status, which is all that is read of it."""
 
     status: int
-    text: str
     retry_after_s: float | None = None
 
 
@@ -32,9 +30,14 @@ def post(url: str, body: bytes, headers: Mapping[str, str], service: str, deadli
 
     for name in ("httpx", "httpcore"):  # they log addresses
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    told = dict(headers)
     try:
-        with httpx.Client(timeout=deadline_s, follow_redirects=False, trust_env=not is_loopback(url)) as client:
-            answer = client.post(url, content=body, headers=dict(headers))
+        with (
+            httpx.Client(timeout=deadline_s, follow_redirects=False, trust_env=not is_loopback(url)) as client,
+            # only its head is read: a body that never ends holds up nobody
+            client.stream("POST", url, content=body, headers=told) as answer,
+        ):
+            return Answer(answer.status_code, retry_after_of(answer.headers.get("retry-after")))
     except httpx.ConnectError as fault:
         raise NotDelivered(f"{service} cannot be reached ({_kind(fault)})") from None
     except httpx.ConnectTimeout:
@@ -43,21 +46,22 @@ def post(url: str, body: bytes, headers: Mapping[str, str], service: str, deadli
         raise NotDelivered(f"{service} did not answer within {deadline_s:g} s", may_have_arrived=True) from None
     except httpx.HTTPError as fault:
         raise NotDelivered(f"{service} broke off ({_kind(fault)})", may_have_arrived=True) from None
-    return Answer(answer.status_code, answer.text[:_SHOWN], retry_after_of(answer.headers.get("retry-after")))
 
 
 def _kind(fault: Exception) -> str:
     return type(fault).__name__
 
 
-def refused(service: str, answer: Answer) -> NotDelivered:
+def refused(service: str, answer: Answer, what_to_do: str) -> NotDelivered:
     """What an answer that is no acknowledgement comes to: a rate limit and a fault of the server's pass by."""
     told = f"{service} answered {answer.status}"
     if answer.status == 429:
         return NotDelivered(f"{told} (rate limit)", retry_after_s=answer.retry_after_s)
     if answer.status >= 500:
         return NotDelivered(told, retry_after_s=answer.retry_after_s, may_have_arrived=True)
-    return NotDelivered(told, is_final=True)
+    if answer.status == 408:
+        return NotDelivered(told, retry_after_s=answer.retry_after_s)
+    return NotDelivered(f"{told}: {what_to_do}", is_final=True)
 
 
 def retry_after_of(value: str | None) -> float | None:
@@ -71,13 +75,18 @@ def retry_after_of(value: str | None) -> float | None:
 
 def is_loopback(url: str) -> bool:
     """Whether the address is of this machine."""
-    host = urlsplit(url).hostname or ""
     try:
+        host = urlsplit(url).hostname or ""
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
 
 
 def is_safe(url: str) -> bool:
-    """Whether a secret may be sent there: over TLS, or not out of this machine."""
-    return urlsplit(url).scheme == "https" or (urlsplit(url).scheme == "http" and is_loopback(url))
+    """Whether it is an address that a secret may be sent to: over TLS, or not out of this machine."""
+    try:
+        parts = urlsplit(url)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or brackets that are none
+        return False
+    return has_host and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))

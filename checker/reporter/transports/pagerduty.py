@@ -32,7 +32,7 @@ class PagerDuty:
         headers = {"Content-Type": "application/json"}
         answer = post(f"{self.api.rstrip('/')}/v2/enqueue", body, headers, SERVICE, self.deadline_s)
         if answer.status != 202:
-            raise refused(SERVICE, answer)
+            raise refused(SERVICE, answer, "see that PHASEGATE_PAGERDUTY_ROUTING_KEY is an Events API v2 key")
         return Receipt(dedup_key(message))
 
 
@@ -42,7 +42,11 @@ def dedup_key(message: Message) -> str:
 
 
 def event(message: Message) -> dict[str, Any]:
-    """The event: a recovery resolves, anything else triggers or adds to what is triggered already."""
+    """The event: a recovery resolves, anything else triggers or adds to what is triggered already.
+
+    What the policy sends here somebody shall see: a change event would notify nobody, and to acknowledge is a person's.
+    How loud it is, the severity says, by which a service sets its urgency.
+    """
     told: dict[str, Any] = {
         "event_action": "resolve" if message.outcome == RECOVERED else "trigger",
         "dedup_key": dedup_key(message),
@@ -52,7 +56,7 @@ def event(message: Message) -> dict[str, Any]:
         return told
     return told | {
         "payload": {
-            "summary": message.text.split("\n", 1)[0][:MAX_SUMMARY] or message.id,
+            "summary": message.text.strip().split("\n", 1)[0][:MAX_SUMMARY] or message.id,
             "source": message.target,
             "severity": _SEVERITY.get(message.outcome, "error"),
             "timestamp": iso(message.recorded_at),

@@ -3,150 +3,143 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from checker.reporter.messages import Message, NotDelivered, Receipt
-from checker.reporter.transports.http import DEADLINE_S, is_loopback, retry_after_of
-from checker.reporter.transports.slack_blocks import blocks, id_of, metadata
-from checker.reporter.transports.slack_faults import SILENT, told_of_faults
+from checker.reporter.transports.http import DEADLINE_S
+from checker.reporter.transports.slack_blocks import content, id_of
+from checker.reporter.transports.slack_calls import MayNotLook, SlackCalls
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient
 
 API = "https://slack.com/api/"
-_PAGE = 200
-_CODE = re.compile(r"[a-z_]{1,80}")
-_CANNOT_LOOK = {"missing_scope", "not_in_channel", "channel_not_found", "not_allowed_token_type"}
-_PASSING = {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+CLOCKS_APART = timedelta(minutes=5)  # Slack's clock and the one that `recorded_at` is from
+_PAGE = 200  # as Slack recommends
+# One that the token has no scope for refuses the whole list: then the public ones alone.
+_TYPES = ("public_channel,private_channel", "public_channel")
+_RECEIPT = re.compile(r"([CDG][A-Z0-9]+)/(\d+\.\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A channel's id, or its name where nobody may look for the id; and the thread in it, empty for none."""
+
+    channel: str
+    thread: str
+    is_known: bool
 
 
 @dataclass(slots=True)
 class SlackBot:
-    """Sends with a bot's token. Scopes: chat:write; to recognise copies also channels:read and channels:history."""
+    """Sends with a bot's token.
+
+    Scopes: chat:write; to recognise copies also channels:read and channels:history, for private channels groups:read
+    and groups:history. Without them a message may come twice, and is never lost.
+    """
 
     token: str = field(repr=False)
     api: str = API
     deadline_s: float = DEADLINE_S
     name: str = "slack"
-    _channels: dict[str, str] = field(default_factory=dict, repr=False)  # ids by name
-    _seen: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)  # by channel: notice's id → ts
+    _ids: dict[str, str] = field(default_factory=dict, repr=False)  # of channels, by name
+    _has_all_ids: bool = field(default=False, repr=False)
+    _seen: dict[_Place, tuple[datetime, dict[str, str]]] = field(default_factory=dict, repr=False)
 
     def send(self, message: Message) -> Receipt:
         """Send it once, or give the receipt of a copy that is there. Raises NotDelivered."""
-        if found := self._copy_of(message):
+        place = self._place(message)
+        try:
+            found = self._copy_of(message, place)
+        except MayNotLook:  # its thread is gone: the channel is where it belongs then
+            place = _Place(place.channel, "", place.is_known)
+            found = self._copy_of(message, place)
+        if found:
             return Receipt(found, found=True)
-        channel, _, thread = (message.thread or "").partition("/")
-        answer = self._call(
-            lambda client: client.chat_postMessage(
-                channel=channel or message.channel,
-                text=message.text[:40_000],
-                blocks=blocks(message.text, message.id),
-                metadata=metadata(message.id),
-                thread_ts=thread or None,
-                unfurl_links=False,
-                unfurl_media=False,
-            )
-        )
-        return Receipt(f"{answer.get('channel')}/{answer.get('ts')}")
+        reference = self._post(message, place)
+        if place in self._seen:
+            self._seen[place][1][message.id] = reference
+        return Receipt(reference)
 
-    def _copy_of(self, message: Message) -> str | None:
-        """The receipt of a copy that an earlier attempt left there; None where there is none, or nobody may look."""
-        channel, _, thread = (message.thread or "").partition("/")
-        key = message.thread or message.channel
-        if key not in self._seen:
+    @property
+    def _calls(self) -> SlackCalls:
+        return SlackCalls(self.token, self.api, self.deadline_s)
+
+    def _post(self, message: Message, place: _Place) -> str:
+        told = content(message.text, message.id) | {"channel": place.channel, "thread_ts": place.thread or None}
+        try:
+            answer = self._calls.ask(lambda client: client.chat_postMessage(**told))
+            channel, ts = answer.get("channel"), answer.get("ts")
+            if not (channel and ts):
+                raise NotDelivered("Slack's answer does not name the message", may_have_arrived=True)
+        except NotDelivered as fault:
+            if fault.may_have_arrived:
+                self._seen.clear()  # there may be more than was seen: look again before the next attempt
+            raise
+        return f"{channel}/{ts}"
+
+    def _place(self, message: Message) -> _Place:
+        """Where the message goes. A thread of another channel, or a receipt that is none of a bot's, is no thread."""
+        receipt = _RECEIPT.fullmatch(message.thread or "")
+        known = self._id_of(message.channel)
+        if receipt and known in (None, receipt[1]):
+            return _Place(receipt[1], receipt[2], is_known=True)
+        return _Place(known or message.channel, "", is_known=known is not None)
+
+    def _id_of(self, channel: str) -> str | None:
+        name = channel.removeprefix("#")
+        if name not in self._ids and not self._has_all_ids:
+            self._has_all_ids = not self._list_until(name)
+        return self._ids.get(name)
+
+    def _list_until(self, name: str) -> bool:
+        """Ask for channels until one has this name; False where they were all asked for, or nobody may."""
+        for types in _TYPES:
+
+            def page(client: WebClient, cursor: str, types: str = types) -> Any:
+                return client.conversations_list(cursor=cursor, limit=_PAGE, exclude_archived=True, types=types)
+
             try:
-                known = channel or self._channel_id(message.channel)
-                oldest = f"{message.recorded_at.timestamp():.6f}"
-                self._seen[key] = {} if known is None else dict(self._sent(known, thread, oldest))
-            except _MayNotLook:
-                self._seen[key] = {}
-        return self._seen[key].get(message.id)
+                for rows in self._calls.look(page, "channels"):
+                    self._ids |= {str(row.get("name")): str(row.get("id")) for row in rows}
+                    if name in self._ids:
+                        return True
+            except MayNotLook:
+                continue
+            return False
+        return False
 
-    def _sent(self, channel: str, thread: str, oldest: str) -> Iterator[tuple[str, str]]:
-        """Id and receipt of each notice in a channel, or in a thread of it, since the instant `oldest`."""
+    def _copy_of(self, message: Message, place: _Place) -> str | None:
+        """The receipt of a copy that an earlier attempt left there; None where there is none, or nobody may look.
+
+        Raises MayNotLook where the thread is gone.
+        """
+        since = message.recorded_at - CLOCKS_APART
+        if not place.is_known:
+            return None
+        if place not in self._seen or since < self._seen[place][0]:
+            try:
+                self._seen[place] = since, dict(self._sent(place, since))
+            except MayNotLook as fault:
+                if place.thread and fault.code == "thread_not_found":
+                    raise
+                self._seen[place] = since, {}
+        return self._seen[place][1].get(message.id)
+
+    def _sent(self, place: _Place, since: datetime) -> Iterator[tuple[str, str]]:
+        """Id and receipt of each notice in a channel since an instant, or in the whole of a thread."""
 
         def page(client: WebClient, cursor: str) -> Any:
-            told: dict[str, Any] = {"channel": channel, "cursor": cursor, "include_all_metadata": True, "limit": _PAGE}
-            if thread:
-                return client.conversations_replies(ts=thread, **told)
-            return client.conversations_history(oldest=oldest, inclusive=True, **told)
+            told: dict[str, Any] = {"channel": place.channel, "cursor": cursor, "limit": _PAGE}
+            told["include_all_metadata"] = True
+            if place.thread:
+                return client.conversations_replies(ts=place.thread, **told)
+            return client.conversations_history(oldest=f"{since.timestamp():.6f}", inclusive=True, **told)
 
-        for answer in self._pages(page):
-            for row in answer.get("messages", ()):
+        for rows in self._calls.look(page, "messages"):
+            for row in rows:
                 if name := id_of(row):
-                    yield name, f"{channel}/{row['ts']}"
-
-    def _channel_id(self, name: str) -> str | None:
-        wanted = name.removeprefix("#")
-        if not self._channels:
-
-            def page(client: WebClient, cursor: str) -> Any:
-                types = "public_channel,private_channel"
-                return client.conversations_list(cursor=cursor, limit=1000, exclude_archived=True, types=types)
-
-            for answer in self._pages(page):
-                self._channels |= {row["name"]: row["id"] for row in answer.get("channels", ())}
-        return self._channels.get(wanted)
-
-    def _pages(self, page: Callable[[WebClient, str], Any]) -> Iterator[Any]:
-        cursor = ""
-        while True:
-            answer = self._call(lambda client, at=cursor: page(client, at), looks=True)  # type: ignore[misc]
-            yield answer
-            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-            if not cursor:
-                return
-
-    def _call(self, ask: Callable[[WebClient], Any], *, looks: bool = False) -> Any:
-        """One call of the API. Raises NotDelivered, and _MayNotLook for a look that the token does not allow."""
-        from slack_sdk.errors import SlackApiError
-
-        try:
-            with told_of_faults("Slack"):
-                try:
-                    return ask(self._client())
-                except SlackApiError as fault:
-                    refusal = self._refusal(fault, looks)
-        except NotDelivered as fault:
-            if fault.may_have_arrived and not looks:
-                self._seen.clear()  # what was seen may be less than there is: look again before the next attempt
-                raise
-            raise NotDelivered(fault.reason, retry_after_s=fault.retry_after_s, is_final=fault.is_final) from None
-        if isinstance(refusal, NotDelivered) and refusal.may_have_arrived:
-            self._seen.clear()
-        raise refusal
-
-    def _refusal(self, fault: Any, looks: bool) -> Exception:
-        answer = fault.response
-        code = str(answer.get("error") or "")
-        code = code if _CODE.fullmatch(code) else ""  # else it is what some proxy answered
-        status = getattr(answer, "status_code", 0)
-        if looks and code in _CANNOT_LOOK:
-            return _MayNotLook()
-        if status == 429 or code in ("ratelimited", "rate_limited"):
-            wait_s = retry_after_of(str((answer.headers or {}).get("Retry-After", "")))
-            return NotDelivered("Slack: rate limit", retry_after_s=wait_s)
-        if status >= 500 or code in _PASSING or not code:
-            return NotDelivered(f"Slack answered {status} {code}".rstrip(), may_have_arrived=not looks)
-        return NotDelivered(f"Slack: {code}", is_final=True)
-
-    def _client(self) -> WebClient:
-        from slack_sdk import WebClient
-
-        # retrying is the outbox's, and a proxy of the environment is not for this machine
-        client = WebClient(
-            token=self.token,
-            base_url=self.api,
-            timeout=int(max(self.deadline_s, 1)),
-            retry_handlers=[],
-            logger=SILENT,
-        )
-        if is_loopback(self.api):
-            client.proxy = None
-        return client
-
-
-class _MayNotLook(Exception):
-    """The token does not allow a look for copies."""
+                    yield name, f"{place.channel}/{row.get('ts')}"

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from checker.reporter.messages import NotDelivered
-from checker.reporter.transports.slack_faults import code_of, refusal, told_of_faults
+from checker.reporter.transports.slack_faults import Refusal, code_of, refusal, told_of_faults
 
 if TYPE_CHECKING:
     from slack_sdk import WebClient
@@ -55,8 +55,8 @@ class SlackCalls:
             try:
                 answer = self.ask(partial(question, cursor=cursor))
             except NotDelivered as fault:
-                if fault.is_final:
-                    raise MayNotLook(fault.reason) from None
+                if isinstance(fault, Refusal) and fault.is_final:
+                    raise MayNotLook(fault.code) from None
                 raise NotDelivered(fault.reason, retry_after_s=fault.retry_after_s) from None
             yield [row for row in answer.get(rows) or () if isinstance(row, dict)]
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""

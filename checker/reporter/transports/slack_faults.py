@@ -38,6 +38,14 @@ _WHAT_TO_DO = {
 }
 
 
+class Refusal(NotDelivered):
+    """Slack answered, and no; `code` is its word for why."""
+
+    def __init__(self, reason: str, code: str, *, is_final: bool, may_have_arrived: bool, wait_s: float | None) -> None:
+        self.code = code
+        super().__init__(reason, retry_after_s=wait_s, is_final=is_final, may_have_arrived=may_have_arrived)
+
+
 @contextmanager
 def told_of_faults(service: str) -> Iterator[None]:
     """Raise NotDelivered for a connection that was refused, cut or left without an answer."""
@@ -60,16 +68,20 @@ def code_of(answer: Mapping[str, Any]) -> str:
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
-def refusal(status: int, headers: Mapping[str, str], code: str) -> NotDelivered:
+def refusal(status: int, headers: Mapping[str, str], code: str) -> Refusal:
     """What a refusal of the Web API comes to; `headers` by their names in small letters."""
-    wait_s = retry_after_of(headers.get("retry-after"))
+    may = False
+    is_final = False
     if status == 429 or code in RATE_LIMITS:
-        return NotDelivered("Slack: rate limit", retry_after_s=wait_s)
-    if status >= 500 or code in _PASSING or (status == 200 and not code):
-        return NotDelivered(f"Slack answered {status} {code}".rstrip(), retry_after_s=wait_s, may_have_arrived=True)
-    if not code:
-        return NotDelivered(f"Slack answered {status}, not as its API does: see PHASEGATE_SLACK_API", is_final=True)
-    return NotDelivered(": ".join(filter(None, ("Slack", code, _WHAT_TO_DO.get(code)))), is_final=True)
+        reason = "Slack: rate limit"
+    elif status >= 500 or code in _PASSING or (status == 200 and not code):
+        reason, may = f"Slack answered {status} {code}".rstrip(), True
+    elif code:
+        reason, is_final = ": ".join(filter(None, ("Slack", code, _WHAT_TO_DO.get(code)))), True
+    else:
+        reason, is_final = f"Slack answered {status}, not as its API does: see PHASEGATE_SLACK_API", True
+    wait_s = retry_after_of(headers.get("retry-after"))
+    return Refusal(reason, code, is_final=is_final, may_have_arrived=may, wait_s=wait_s)
 
 
 def _kind(fault: object) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from checker.reporter.messages import Message, Receipt
 from checker.reporter.transports.http import DEADLINE_S, Answer, refused, retry_after_of
-from checker.reporter.transports.slack_blocks import blocks, metadata
-from checker.reporter.transports.slack_faults import SILENT, told_of_faults
+from checker.reporter.transports.slack_blocks import content
+from checker.reporter.transports.slack_faults import told_of_faults
 
 SERVICE = "Slack's webhook"
 
@@ -22,19 +22,11 @@ class SlackWebhook:
 
     def send(self, message: Message) -> Receipt:
         """Send it once. Raises NotDelivered."""
-        from slack_sdk.webhook import WebhookClient
+        from checker.reporter.transports.slack_client import Hook
 
-        client = WebhookClient(self.url, timeout=int(max(self.deadline_s, 1)), retry_handlers=[], logger=SILENT)
-        body = {
-            "text": message.text[:40_000],
-            "blocks": blocks(message.text, message.id),
-            "metadata": metadata(message.id),
-            "unfurl_links": False,
-            "unfurl_media": False,
-        }
         with told_of_faults(SERVICE):
-            answer = client.send_dict(body)
-        found = Answer(answer.status_code, answer.body[:200], retry_after_of(answer.headers.get("Retry-After")))
-        if found.status != 200:
-            raise refused(SERVICE, found)
+            answer = Hook(self.url, self.deadline_s).send_dict(content(message.text, message.id))
+        if answer.status_code != 200:
+            found = Answer(answer.status_code, retry_after_of(answer.headers.get("retry-after")))
+            raise refused(SERVICE, found, "see that its address is right and its channel still there")
         return Receipt("webhook")

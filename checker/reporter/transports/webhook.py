@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,7 @@ from checker.windows import iso
 
 SERVICE = "the webhook"
 TIMESTAMP, SIGNATURE = "X-Phasegate-Timestamp", "X-Phasegate-Signature"
+_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Webhook:
         }
         answer = post(self.url, body, headers, SERVICE, self.deadline_s)
         if not 200 <= answer.status < 300:
-            raise refused(SERVICE, answer)
+            raise refused(SERVICE, answer, "see PHASEGATE_WEBHOOK_URL and what its receiver expects")
         return Receipt("webhook")
 
 
@@ -69,8 +71,12 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def is_genuine(secret: str, headers: Mapping[str, str], body: bytes, now: datetime, tolerance_s: float = 300.0) -> bool:
-    """Whether a request was signed with `secret` and not longer ago than `tolerance_s`: what a receiver asks."""
-    timestamp, given = headers.get(TIMESTAMP, ""), headers.get(SIGNATURE, "")
-    if not timestamp.isascii() or not timestamp.isdigit() or abs(now.timestamp() - int(timestamp)) > tolerance_s:
+    """Whether a request was signed with `secret` and not longer ago than `tolerance_s`: what a receiver asks.
+
+    Names of headers may be in any case; whatever a stranger put into them gives False.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    timestamp, told = given.get(TIMESTAMP.lower(), ""), given.get(SIGNATURE.lower(), "")
+    if not _SECONDS.fullmatch(timestamp) or abs(now.timestamp() - int(timestamp)) > tolerance_s:
         return False
-    return hmac.compare_digest(signature(secret, timestamp, body), given)
+    return hmac.compare_digest(signature(secret, timestamp, body).encode(), told.encode("utf-8", "replace"))
