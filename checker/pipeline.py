@@ -86,7 +86,7 @@ def read_past(request: Request) -> Past:
 
 def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     """Judge what is to be judged as of the request's clock, and decide. Writes nothing but the cache."""
-    lens = _lens(governed, request)
+    lens = lens_of(governed, request)
     policy = governed.policy
     newest = newest_closed(request.as_of, policy.window, policy.lateness)
     folder = LogFolder(request.logs)
@@ -99,13 +99,13 @@ def check(governed: Governed, request: Request, past: Past) -> CheckResult:
     if past.state.decided and not what_if:  # late events may have changed what was decided as far back as they reach
         first = min(first, max(entry, floor_to_window(newest.start - policy.max_late, policy.window)))
     with open_cache(request.cache) as cache:
-        governed = _proved(governed, lens.events_of, cache)
+        governed = proved(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, newest.start, request.verify_logs)
     judged = list(history.judged.values())
     due = {newest.start, *undecided, *([] if what_if else changed_starts(history, past.state))}
     items = [item for item in judged if item.window.start in due]
-    with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
-        decision = _decide(history, runner, past, items, newest, entry, what_if, True)
+    with open_gate(history, as_recorded(history, judged, past), past.records) as runner:
+        decision = decide_at(history, runner, past, items, newest, entry, what_if, True)
     outcomes = [item.outcome for item in judged if item.window < decision.window]
     notices = _notices(governed, decision, outcomes) if request.with_notices else ()
     return CheckResult(decision, provenance_of(history), notices, tuple(covered(history, item) for item in items))
@@ -133,14 +133,14 @@ def survey(governed: Governed, request: Request, past: Past, windows: int = 288)
     begun = folder.batches[0].start if folder.batches else newest.start
     first = min(newest.start, max(newest.start - policy.window * (windows - 1), floor_to_window(begun, policy.window)))
     with open_cache(request.cache) as cache:
-        governed = _proved(governed, request.phase, cache)
-        history = load_history(governed, folder, cache, request.run, _lens(governed, request), first, newest.start)
+        governed = proved(governed, request.phase, cache)
+        history = load_history(governed, folder, cache, request.run, lens_of(governed, request), first, newest.start)
     return Survey(
         policy=policy,
         phase=request.phase,
         stands_at=stands_at,
         as_of=request.as_of,
-        windows=tuple(_as_recorded(history, list(history.judged.values()), past)),
+        windows=tuple(as_recorded(history, list(history.judged.values()), past)),
         decision=result.decision,
         state=past.state,
         provenance=result.provenance,
@@ -158,17 +158,17 @@ def windows_around(
     newest = newest_closed(request.as_of, policy.window, policy.lateness)
     last = max(window.start, min(newest.start, window.start + policy.window * after))
     with open_cache(request.cache) as cache:
-        governed = _proved(governed, request.phase, cache)
+        governed = proved(governed, request.phase, cache)
         first = window.start - policy.window * before
         folder = LogFolder(request.logs)
-        history = load_history(governed, folder, cache, request.run, _lens(governed, request), first, last)
+        history = load_history(governed, folder, cache, request.run, lens_of(governed, request), first, last)
         rows = rows_behind(history, window)
-    return tuple(_as_recorded(history, list(history.judged.values()), past)), rows
+    return tuple(as_recorded(history, list(history.judged.values()), past)), rows
 
 
 def replay(governed: Governed, request: Request, past: Past, since: datetime, until: datetime) -> Iterator[Decision]:
     """The check at every window that starts in `[since, until)` and is closed, oldest first, as the logs are now."""
-    lens = _lens(governed, request)
+    lens = lens_of(governed, request)
     policy = governed.policy
     newest = newest_closed(request.as_of, policy.window, policy.lateness)
     start = ceil_to_window(since, policy.window)
@@ -179,10 +179,10 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
     begun = phase_entry(policy.window, folder, LedgerState(), True, window_at(start, policy.window))
     first = min(start, max(begun, start + policy.window - gate_lookback(governed, request.phase)))
     with open_cache(request.cache) as cache:
-        governed = _proved(governed, lens.events_of, cache)
+        governed = proved(governed, lens.events_of, cache)
         history = load_history(governed, folder, cache, request.run, lens, first, last, request.verify_logs)
     judged = list(history.judged.values())
-    with open_gate(history, _as_recorded(history, judged, past), past.records) as runner:
+    with open_gate(history, as_recorded(history, judged, past), past.records) as runner:
         for item in judged:
             if item.window.start < start:
                 continue
@@ -191,10 +191,11 @@ def replay(governed: Governed, request: Request, past: Past, since: datetime, un
             what_if = is_what_if(then.state, lens)
             entry = phase_entry(policy.window, folder, then.state, what_if, item.window)
             seen = replace(history, lens=replace(lens, as_of=at))
-            yield _decide(seen, runner, then, [item], item.window, entry, what_if, False)
+            yield decide_at(seen, runner, then, [item], item.window, entry, what_if, False)
 
 
-def _lens(governed: Governed, request: Request) -> Lens:
+def lens_of(governed: Governed, request: Request) -> Lens:
+    """Whose thresholds hold over whose events, and the clock. Raises UsageError for a phase that there is not."""
     names = governed.policy.phase_names
     for name in (request.phase, request.events_of or request.phase):
         if name not in names:
@@ -202,12 +203,13 @@ def _lens(governed: Governed, request: Request) -> Lens:
     return Lens(request.phase, request.events_of or request.phase, request.as_of)
 
 
-def _as_recorded(history: History, judged: Sequence[JudgedWindow], past: Past) -> list[JudgedWindow]:
+def as_recorded(history: History, judged: Sequence[JudgedWindow], past: Past) -> list[JudgedWindow]:
+    """The windows with the violations that the ledger holds against them."""
     violations = past.state.recorded_violations
     return [with_recorded(item, history.lens.phase, violations) for item in judged] if violations else list(judged)
 
 
-def _decide(
+def decide_at(
     history: History,
     runner: GateRunner,
     past: Past,
@@ -216,8 +218,14 @@ def _decide(
     entry: datetime,
     what_if: bool,
     is_check: bool,
+    *,
+    ahead: bool = True,
 ) -> Decision:
-    """Ask the gate with `newest` as the newest window, and decide over the windows that are `due`."""
+    """Ask the gate with `newest` as the newest window, and decide over the windows that are `due`.
+
+    What `is_check` holds a change of what judges against the streak; without `ahead` it is not asked when the gate can
+    pass.
+    """
     governed, lens = history.governed, history.lens
     length = governed.policy.window
     release_at = new_release_at(history.releases(newest), newest.end)
@@ -225,7 +233,7 @@ def _decide(
     since = streak_start(length, entry, release_at, changed_at)
     at = lens.as_of
     gate = ask_gate(runner, history, newest, since, at)
-    if is_check:
+    if is_check and ahead:
         gate = replace(gate, earliest_pass=earliest_pass(runner, history, newest, since, gate))
     return decide(
         Case(
@@ -264,7 +272,7 @@ def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status])
     return notices_for(governed.policy, decision, outcomes, template_sources(governed.policy))
 
 
-def _proved(governed: Governed, phase: str, cache: Cache) -> Governed:
+def proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     """The governed files once they were tried. Raises GovernedFilesInvalid for what shows only then.
 
     A faulty template must not be found out in an incident; and a query that reads further back than it declares would

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "Deliver what the ledger holds: dashboard, Runbook, notices.",
     "resume": "End a pause.",
     "rollback": "One phase back, guarded.",
+    "audit": "Would every recorded decision be made again?",
     "check": "Measure, judge, decide, show; with --record write it to the ledger.",
     "dashboard": "Where the rollout stands, as a page and as a document.",
     "docs": "Renew the generated tables in the design document.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,20 @@ import click
 from checker.cli import say
 from checker.cli.clock import CommandClock
 from checker.cli.common import cache_option, open_request, read_governed, source_options, threads_option
-from checker.errors import UsageError
+from checker.errors import NotRecorded, UsageError
+from checker.windows import iso
 
 if TYPE_CHECKING:
+    from checker.analyzer.governed import Governed
+    from checker.pipeline import Past, Request
     from checker.reporting import Reported
 
 
 @click.command("report")
 @click.option("--phase", help="The phase that judges the dashboard, where the ledger names none.")
 @source_options
+@click.option("--daily", is_flag=True, help="Write yesterday's report instead, and show it; nothing is sent.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="With --daily: this day (UTC).")
 @click.option("--reports", type=click.Path(path_type=Path), help="Folder (default: reports of the project).")
 @click.option(
     "--deadline", default=120.0, show_default=True, type=click.FloatRange(0, 3600), help="Seconds for sending."
@@ -35,6 +40,8 @@ def command(
     logs: Path | None,
     ledger: Path | None,
     as_of: datetime | None,
+    daily: bool,
+    day: datetime | None,
     reports: Path | None,
     deadline: float,
     threads: int | None,
@@ -45,6 +52,8 @@ def command(
     Credentials come from the environment alone: PHASEGATE_SLACK_TOKEN, or PHASEGATE_SLACK_WEBHOOK_<CHANNEL>;
     PHASEGATE_PAGERDUTY_ROUTING_KEY; PHASEGATE_WEBHOOK_URL and PHASEGATE_WEBHOOK_SECRET. Without any, notices go to
     reports/notices/ and stdout.
+
+    --daily writes reports/daily/DAY.md instead: a day's windows and margins against the day before, incidents, gate.
 
     Exit codes: 0 everything delivered, or kept where there is no credential; 2 wrong call or governed files; 3 the
     ledger cannot be read; 4 something was not delivered, written or rolled back.
@@ -66,11 +75,35 @@ def command(
         if not past.state.exists:
             raise UsageError("report: the ledger is empty; `phasegate check --record` writes what is to be delivered")
         folder = reports or governed.policy.root / "reports"
+        if daily or day:
+            say.text(_daily(governed, request, past, folder, day))
+            return
         carriers = Transports(os.environ, clock.now)
         reporter = Reporter(governed, request, request.ledger, folder, carriers, clock, deadline)
         reported = reporter.run()
     _say(reported)
     ctx.exit(0 if reported.is_complete else 4)
+
+
+def _daily(governed: Governed, request: Request, past: Past, folder: Path, day: datetime | None) -> str:
+    """Write the report of `day`, by default the day before the request's clock, and give its text."""
+    from checker.pipeline import survey
+    from checker.reporter.daily import daily_report
+    from checker.whole_file import write_whole
+
+    wanted = day.date() if day else request.as_of.date() - timedelta(days=1)
+    first = datetime(wanted.year, wanted.month, wanted.day, tzinfo=UTC) - timedelta(days=1)
+    if first > request.as_of or request.as_of - first > timedelta(days=400):
+        raise UsageError(f"--day {wanted}: lies in the future, or more than a year back; it is {iso(request.as_of)}")
+    if past.state.phase is None and not request.phase:
+        raise UsageError("report --daily: the ledger names no phase; say with --phase which one judges")
+    windows = -(-(request.as_of - first) // governed.policy.window)
+    text = daily_report(survey(governed, request, past, windows), past.records, wanted)
+    try:
+        write_whole(folder / "daily" / f"{wanted}.md", text.encode("utf-8", "backslashreplace"))
+    except OSError as fault:
+        raise NotRecorded(f"the report cannot be written: {fault.strerror or fault}") from fault
+    return text
 
 
 def _say(reported: Reported) -> None:

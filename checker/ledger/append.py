@@ -169,7 +169,8 @@ def _lines(drafts: Sequence[Draft], at: datetime, end: End) -> tuple[list[Record
             raise ValueError(f"a {draft.kind} record that cannot be read back: {'; '.join(faults) or 'too long'}")
         end = End(end.seq + 1, at, hashlib.sha256(line).hexdigest(), end.size + len(line) + 1)
         name, data = document["id"], document["data"]
-        records.append(Record(end.seq, at, draft.kind, draft.phase, draft.window_start, name, data))
+        more = "more" in document
+        records.append(Record(end.seq, at, draft.kind, draft.phase, draft.window_start, name, data, more))
         lines.append(line + b"\n")
     return records, lines, end
 

@@ -30,7 +30,8 @@ _TOLD_AT_MOST = 20
 class Record:
     """One record. `at` and `window_start` are UTC; `data` has the shape that the schema gives to `kind`.
 
-    `id` names what the record speaks of; records of the same incident or rollback share it.
+    `id` names what the record speaks of; records of the same incident or rollback share it. `more` says that the next
+    record was appended together with this one.
     """
 
     seq: int
@@ -40,6 +41,7 @@ class Record:
     window_start: datetime | None
     id: str
     data: Mapping[str, Any]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _read_line(line: bytes, before: End) -> tuple[Record | None, bool, Sequence[
         return None, False, faults, End(before.seq + 1, before.at, digest, size)
     record = _record(document)
     chain = list(_chain_faults(record, document["prev"], before))
-    return record, document.get("more", False), chain, End(record.seq, record.at, digest, size)
+    return record, record.more, chain, End(record.seq, record.at, digest, size)
 
 
 def _parse(line: bytes) -> Any:
@@ -216,6 +218,7 @@ def _record(document: Mapping[str, Any]) -> Record:
         window_start=None if start is None else parse_iso(start),
         id=document["id"],
         data=document["data"],
+        more=document.get("more", False),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -101,6 +101,16 @@ def fold(records: Iterable[Record]) -> LedgerState:
         folding.exists = True
         _APPLY[record.kind](folding, record)
     return folding.state()
+
+
+def states_before(records: Iterable[Record], wanted: Container[int]) -> Iterator[tuple[int, LedgerState]]:
+    """For each record whose number is `wanted`, in order: the number, and the state that those before it come to."""
+    folding = _Folding()
+    for record in records:
+        if record.seq in wanted:
+            yield record.seq, folding.state()
+        folding.exists = True
+        _APPLY[record.kind](folding, record)
 
 
 class _Folding:
