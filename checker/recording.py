@@ -9,6 +9,7 @@ from datetime import datetime
 
 from checker.analyzer.governed import Governed, template_sources
 from checker.analyzer.recovery import Recovering, RecoveryFinding, check_recovery
+from checker.child.allowance import Budget
 from checker.errors import NotRecorded, PhasegateError, UsageError
 from checker.ledger.append import Draft, writing
 from checker.ledger.records import Record
@@ -19,6 +20,7 @@ from checker.reporter.record import Books, recorded
 from checker.reporter.recovery_plan import has_held, planned
 from checker.windows import iso
 
+QUERY_WAIT_S, MEASURING_WAIT_S = 5.0, 15.0  # what an act waits for the words of its notice
 MAX_TRIES = 3  # of a check whose ledger was written meanwhile
 
 
@@ -83,7 +85,14 @@ def _what_if(decision: Decision, past: Past) -> str:
 
 
 def decision_about(governed: Governed, request: Request, past: Past) -> Decision | None:
-    """A decision to word a notice with, as of now in the phase that judges; None where none can be made."""
+    """A decision to word a notice with, as of now in the phase that judges; None where none can be made soon."""
+    allowance = governed.allowance
+    shortly = replace(
+        allowance,
+        query_deadline_s=min(allowance.query_deadline_s, QUERY_WAIT_S),
+        budget=Budget(min(allowance.budget.seconds, MEASURING_WAIT_S)),
+    )
+    governed = replace(governed, allowance=shortly)
     phase = judging_phase(governed.policy, past.state, request.phase or governed.policy.phase_names[0])
     try:
         return check(governed, replace(request, phase=phase, events_of=None), past).decision

@@ -225,6 +225,19 @@ def test_what_follows_waits_for_the_first(desk: Desk) -> None:
     assert sent.delivered == {"unrelated": "slack", "begun": "runbook"}
 
 
+def test_a_notice_that_a_client_stumbles_over_holds_up_no_other(desk: Desk) -> None:
+    desk.record(notice("n1"), notice("n2", "#other"))
+    desk.carriers = slack(channels=("#other",))
+    desk.carriers.by_channel["#rollout"] = Stumbling()
+    sent = desk.delivery().run()
+    assert (sent.failed, sent.delivered) == ({"n1": "internal error: ZeroDivisionError"}, {"n2": "slack"})
+
+
+class Stumbling(Carrier):
+    def send(self, message: Message) -> Receipt:
+        raise ZeroDivisionError(message.id)
+
+
 def test_without_any_credential_notices_are_kept(desk: Desk) -> None:
     desk.record(*incident_notices())
     sent = desk.delivery().run()

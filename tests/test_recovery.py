@@ -13,6 +13,7 @@ import pytest
 from checker.ledger.append import Draft
 from checker.windows import iso, stamp
 from tests.batches import FIRST, closed, event
+from tests.commands import phasegate
 from tests.rollouts import Rollout
 
 STEP = timedelta(minutes=5)
@@ -174,3 +175,16 @@ def test_the_same_files_give_the_same_records(tmp_path: Path) -> None:
         rollout.recover(FIRST_CHECK + STEP * 5)
         contents.append(rollout.ledger.read_bytes())
     assert contents[0] == contents[1]
+
+
+def test_in_off_the_command_recovers_and_judges_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rollout = rolled_back(tmp_path, "A", "off")
+    for number in range(7):
+        write_step(rollout, number)
+    at = iso(FIRST_CHECK + STEP * 5)
+    where = [f"--ledger={rollout.ledger}", f"--logs={rollout.logs}", f"--as-of={at}"]
+    done = phasegate(capsys, "check", "--phase=A", "--record", *where)
+    assert done.code == 3
+    assert "6 checks" in done.err
+    assert "the rollout is off: no phase is judged" in done.err
+    assert rollout.state.open_incident is None

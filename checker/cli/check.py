@@ -23,7 +23,7 @@ from checker.cli.common import (
 )
 from checker.cli.formats.show import FORMATS, Screen, show
 from checker.cli.sources import shown_folder, source_arguments
-from checker.errors import UsageError
+from checker.errors import CannotDecide, UsageError
 from checker.model import Decision, Status
 
 if TYPE_CHECKING:
@@ -127,10 +127,15 @@ def _refuse_odd_options(
 
 
 def _recorded(governed: Governed, request: Request, as_of: datetime | None, wanted: frozenset[str]) -> RecordedCheck:
+    from checker.pipeline import read_past
+    from checker.policy.model import COMPLETE, OFF
     from checker.recording import check_and_record, recover_and_record
 
     for line in recover_and_record(governed, request, lambda: clock(as_of)):
         say.note(line)
+    stands_at = read_past(request).state.phase
+    if stands_at in (OFF, COMPLETE):
+        raise CannotDecide(f"the rollout is {stands_at}: no phase is judged, and nothing is recorded of one")
     told = check_and_record(governed, request, lambda: clock(as_of), wanted)
     for line in told.lines:
         say.note(line)

@@ -183,6 +183,9 @@ class Delivery:
         except NotDelivered as fault:
             self._after(notice, carrier, attempt, fault)
             return
+        except Exception as fault:  # a notice that a client stumbles over holds up none of the others
+            self._failed(notice, carrier.name, NotDelivered(f"internal error: {type(fault).__name__}", is_final=True))
+            return
         self._record(delivered(notice, carrier.name, receipt))
         self.sent.delivered[notice.id] = carrier.name
 
