@@ -139,7 +139,7 @@ def _gate(survey: Survey) -> str:
     gate = survey.decision.gate
     if gate.error is not None:
         return f"It cannot be evaluated: {md(gate.error)}."
-    lines = [f"- {'passed' if row.passed else 'open'}: {md(criterion_text(row))}" for row in gate.criteria]
+    lines = [f"- {'passed' if row.passed else 'not passed'}: {md(criterion_text(row))}" for row in gate.criteria]
     if gate.earliest_pass is not None and not gate.passed:
         lines.append(f"- earliest, if every window is met from now: {clock(gate.earliest_pass)}")
     lines += [f"- approval of {md(role)} is missing" for role in survey.decision.approvals_missing]

@@ -33,7 +33,8 @@ class IncidentView:
     @property
     def rollbacks(self) -> tuple[RollbackRecord, ...]:
         """Every event of its rollback, oldest first."""
-        return tuple(row for row in self.state.rollbacks if self.subject in (row.incident, row.id))
+        own = {self.subject, self.incident.rolled_back_by if self.incident else None} - {None}
+        return tuple(row for row in self.state.rollbacks if own & {row.incident, row.id})
 
     @property
     def notices(self) -> tuple[RecordedNotice, ...]:
@@ -66,7 +67,9 @@ def view_of(
 ) -> IncidentView:
     """The view of an incident or a rollback."""
     notices = {notice.id for notice in state.notices if notice.incident == subject}
-    own = tuple(record for record in records if _speaks_of(record, subject, notices))
+    incident = next((row for row in state.incidents if row.id == subject), None)
+    by_hand = incident.rolled_back_by if incident else None  # it may name no incident
+    own = tuple(record for record in records if _speaks_of(record, subject, notices) or record.id == by_hand)
     return IncidentView(policy, subject, state, own, as_of)
 
 
