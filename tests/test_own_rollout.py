@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from checker.ledger.records import parse_ledger
-from tests.ledgers import END_OF_TIME
 from tests.own_rollout import PAGE, Shown, commands, files, records, run, write_project
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -41,7 +39,9 @@ def test_the_page_gives_a_whole_project() -> None:
         "policy", "policy/templates", "queries/slo", "queries/gate", "schemas", "logs/checkout",
         "tests/queries/slo", "tests/queries/gate",
     }  # fmt: skip
-    assert [shown.command.split()[0] for shown in commands(TEXT)] == ["validate", "test", "check", "check", "status"]
+    assert [shown.command.split()[0] for shown in commands(TEXT)] == [
+        "validate", "test", "check", "check", "advance", "status", "advance",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("shown", commands(TEXT), ids=lambda shown: shown.command)
@@ -93,12 +93,10 @@ def test_a_violated_window_stays_in_the_verdict_with_a_ledger_alone(tmp_path: Pa
         assert run(tmp_path, check)[0] == code
 
 
-def test_the_records_are_a_ledger() -> None:
-    ledger = parse_ledger("".join(f"{line}\n" for line in records(TEXT)).encode(), "docs/own-rollout.md", END_OF_TIME)
-    assert [(record.kind, record.phase) for record in ledger.records] == [
-        ("phase_change", "canary"),
-        ("phase_change", "full"),
-    ]
+def test_the_record_is_what_the_command_writes(project: Path) -> None:
+    (command,) = (shown.command for shown in commands(TEXT) if shown.command.startswith("advance --phase off"))
+    assert run(project, command)[0] == 0
+    assert (project / "ledger/checkout.jsonl").read_text(encoding="utf-8").splitlines() == records(TEXT)
 
 
 def test_a_phase_with_approvers_waits_for_their_approval(tmp_path: Path) -> None:
