@@ -36,7 +36,7 @@ class RecordedCheck:
     def lines(self) -> tuple[str, ...]:
         """What was recorded, in words; what is still to be sent is among it."""
         if not self.added:
-            return ("recorded: nothing; the ledger holds this decision already",)
+            return ("recorded: nothing that the ledger does not hold already",)
         counts = Counter(record.kind for record in self.added)
         told = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in sorted(counts.items()))
         first, last = self.added[0].seq, self.added[-1].seq

@@ -186,12 +186,22 @@ def test_a_pause_that_makes_no_sense(stage: Stage, more: list[str]) -> None:
     assert stage.rollout.ledger.read_bytes() == before
 
 
-def test_nobody_acts_without_a_name(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("environment", "more", "by"),
+    [
+        ({"LOGNAME": "ada"}, [], "ada"),
+        ({"LOGNAME": "ada", "PHASEGATE_BY": "Bob"}, [], "Bob"),
+        ({"LOGNAME": "ada", "PHASEGATE_BY": "Bob"}, ["--by=Eve"], "Eve"),
+    ],
+)
+def test_whoever_acts_is_recorded(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], more: list[str], by: str
+) -> None:
     monkeypatch.delenv("PHASEGATE_BY", raising=False)
-    assert stage.run("pause", "--reason=x").code == 2
-    monkeypatch.setenv("PHASEGATE_BY", "Ada")
-    assert stage.run("pause", "--reason=x").code == 0
-    assert stage.rollout.records[-1].data["by"] == "Ada"
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert stage.run("pause", "--reason=x", *more).code == 0
+    assert stage.rollout.records[-1].data["by"] == by
 
 
 def test_an_incident_is_listed_noted_cancelled_and_approved(stage: Stage) -> None:

@@ -138,7 +138,7 @@ CASES = {
         [
             (
                 "100:14: notices.autosave-incident.channel: expected a Slack channel such as "
-                "\"#autosave-rollout\" (in quotes), runbook or pagerduty, found 'incident-autosave'"
+                "\"#autosave-rollout\" (in quotes), runbook, pagerduty or webhook, found 'incident-autosave'"
             )
         ],
     ),

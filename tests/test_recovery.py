@@ -188,3 +188,15 @@ def test_in_off_the_command_recovers_and_judges_nothing(tmp_path: Path, capsys: 
     assert "6 checks" in done.err
     assert "the rollout is off: no phase is judged" in done.err
     assert rollout.state.open_incident is None
+
+
+def test_a_window_that_was_over_before_the_phase_is_not_decided_again(tmp_path: Path) -> None:
+    """Rolled back at 00:22, the newest closed window is still 00:00, of phase B: it keeps the decision that it has."""
+    rollout = rolled_back(tmp_path)
+    rollout.check(later=timedelta(minutes=3))
+    assert rollout.state.decided[FIRST].phase == "B"
+    rollout.kinds = ["missing"]
+    rollout.batches("met")  # 00:15 to 00:30 has the end of the rollback in it, and events of A
+    rollout.check()
+    decided = rollout.state.decided[FIRST + timedelta(minutes=15)]
+    assert (decided.phase, decided.outcome) == ("A", "ok")

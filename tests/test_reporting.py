@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -227,6 +229,40 @@ def test_pagerduty_is_told_once_the_policy_names_it_and_resolved_in_the_end(
     assert stage.report(minutes=4).code == 0
     assert [event["event_action"] for event in chat.events] == ["trigger", "resolve"]
     assert {event["dedup_key"] for event in chat.events} == {f"phasegate/autosave/{INCIDENT}"}
+
+
+def test_a_webhook_gets_what_the_policy_sends_there(
+    tmp_path: Path, chat: ChatServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = '    channel: "#incident-autosave"\n    outcome: violation'
+    policy = changed_policy(tmp_path / "p", old, "    channel: webhook\n    outcome: violation")
+    stage = in_phase("B", ["violation"], tmp_path, chat, capsys, monkeypatch, policy)
+    stage.environment |= {"PHASEGATE_WEBHOOK_URL": f"{chat.address}/hook", "PHASEGATE_WEBHOOK_SECRET": "s3cret"}
+    assert stage.report().code == 0
+    (call,) = chat.calls
+    assert json.loads(call["body"])["incident"] == INCIDENT
+
+
+def test_two_reports_at_once_send_each_notice_once(stage: Stage) -> None:
+    stage.slack()
+    at = closed(1) + timedelta(minutes=2)
+    command = [
+        sys.executable, "-m", "checker", "report", f"--ledger={stage.rollout.ledger}", f"--logs={stage.rollout.logs}",
+        f"--reports={stage.reports}", f"--as-of={iso(at)}",
+    ]  # fmt: skip
+    running = [
+        subprocess.Popen(
+            command,
+            cwd=Path(__file__).parent.parent,
+            env=os.environ | stage.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(3)
+    ]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert stage.chat.ids() == ["autosave/B/20260101T000000Z/autosave-incident"]
+    assert [notice.is_settled for notice in stage.rollout.state.notices] == [True, True]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import click
 
 from checker.cli import say
 from checker.cli.common import clock, ledger_file, read_governed
-from checker.cli.people import acting, check_target, logs_option, recorded_where, target_option
+from checker.cli.people import acting, check_target, login_name, logs_option, recorded_where, target_option
 from checker.errors import UsageError
 
 WIDTH = 80
@@ -20,7 +20,7 @@ WIDTH = 80
 @click.option("--cancel", metavar="ID", help="Close it by your word, with --by and --reason.")
 @click.option("--note", metavar="ID", help="Record in it what --reason says, with --by.")
 @click.option("--step", type=click.IntRange(1, 6), help="With --note: this step of the Runbook is done.")
-@click.option("--by", envvar="PHASEGATE_BY", metavar="NAME", help="Who does it.")
+@click.option("--by", default=login_name, envvar="PHASEGATE_BY", metavar="NAME", help="Who does it (your login name).")
 @click.option("--reason", metavar="TEXT", help="Why, or what was done.")
 @click.option("--format", "format_", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @logs_option

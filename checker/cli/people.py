@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -34,8 +35,24 @@ def _text(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     return shown
 
 
+def login_name() -> str | None:
+    """Who is logged in, None where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
+
+
 by_option = click.option(
-    "--by", required=True, envvar="PHASEGATE_BY", show_envvar=True, callback=_text, help="Who does it.", metavar="NAME"
+    "--by",
+    required=True,
+    default=login_name,
+    envvar="PHASEGATE_BY",
+    show_envvar=True,
+    show_default="your login name",
+    callback=_text,
+    help="Who does it.",
+    metavar="NAME",
 )
 reason_option = click.option("--reason", required=True, callback=_text, help="Why.", metavar="TEXT")
 remark_option = click.option("--reason", callback=_text, help="Why, where there is more to say.", metavar="TEXT")

@@ -57,8 +57,13 @@ def recorded(books: Books, result: CheckResult) -> Recorded:
 
 
 def _is_new(state: LedgerState, result: CheckResult, window: Covered) -> bool:
-    """Whether the ledger does not say the same of the window already; one that rolled back has its decision."""
+    """Whether the ledger does not say the same of the window already; one that rolled back has its decision.
+
+    A window that was over before the phase was entered is another phase's.
+    """
     known, decision = state.decided.get(window.window.start), result.decision
+    if state.entered_at is not None and window.window.end <= state.entered_at:
+        return False
     if known is None:
         return True
     found = (

@@ -142,7 +142,7 @@ def _delivery(notice: RecordedNotice) -> str:
     if notice.delivered_at:
         return "delivered"
     if notice.kept:
-        return f"kept in {notice.receipt}: there was no credential to send it with"
+        return "kept in reports/notices, sent to nobody"
     return f"not delivered: {notice.failure}" if notice.failure else "not delivered yet"
 
 
