@@ -244,13 +244,13 @@ def decide_at(
             judged=tuple(due),
             gate=gate,
             last_break=last_break(history, since, newest, past.state.recorded_violations),
-            standing=_standing(history, LedgerState() if what_if else past.state, since, newest),
+            standing=standing_of(history, LedgerState() if what_if else past.state, since, newest),
             what_if=what_if,
         )
     )
 
 
-def _standing(history: History, state: LedgerState, since: datetime, newest: Window) -> Standing:
+def standing_of(history: History, state: LedgerState, since: datetime, newest: Window) -> Standing:
     """What the ledger, and alerts in the gate's span, hold against or for a decision made now."""
     as_of, rollback = history.lens.as_of, history.governed.policy.rollback
     incident, ended, pause = state.open_incident, state.rollbacks_ended, state.paused_at(as_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from checker.acting import rollback_teller
@@ -11,10 +12,10 @@ from checker.analyzer.governed import Governed
 from checker.errors import PhasegateError, Refused
 from checker.ledger.append import END_OF_TIME
 from checker.ledger.records import End, Record, read_ledger
-from checker.ledger.state import LedgerState
+from checker.ledger.state import LedgerState, fold
 from checker.ledger.values import RecordedNotice
 from checker.pipeline import Past, Request, read_past, survey, windows_around
-from checker.policy.model import COMPLETE, OFF
+from checker.policy.model import COMPLETE, OFF, Policy
 from checker.reporter.dashboard.write import write_dashboard
 from checker.reporter.delivery import Carriers, Clock, Delivery, Post, Sent, reporting
 from checker.reporter.rollback.execute import Desk, Outcome, execute
@@ -96,6 +97,8 @@ class Reporter:
             self.reported.faults.append(f"{what} cannot be written: {fault.strerror or fault}")
         except PhasegateError as fault:
             self.reported.faults.append(f"{what} is not renewed: {fault}")
+        except Exception as fault:  # a page that stumbles over a value holds up no notice and no rollback
+            self.reported.faults.append(f"{what} is not renewed: internal error: {type(fault).__name__}: {fault}")
 
     def _dashboard(self, past: Past) -> None:
         if past.state.phase is None and not self.request.phase:
@@ -137,19 +140,24 @@ class Reporter:
         return f"reports/{place}"
 
     def _roll_back(self) -> None:
-        """Run the policy's rollback where its mode is to execute, the open incident asks for it, and no person must."""
+        """Run the policy's rollback where its mode is to execute and the open incident asks for it.
+
+        Where a person must, that is told each time until it is done: an incident that nobody answers is never silent.
+        """
         policy = self.governed.policy
-        past = self._past()
-        state, incident = past.state, past.state.open_incident
+        records = read_ledger(self.ledger, END_OF_TIME).records
+        state = fold(records)
+        incident = state.open_incident
         if policy.rollback.mode != "execute" or incident is None or not incident.rollback_required:
             return
-        if state.phase in (None, OFF, COMPLETE) or state.rollback_unknown or _has_failed(state, incident.id):
+        if waits := waits_for_a_person(policy, state, incident.id, self.clock.now()):
+            self.reported.refused = f"NOT ROLLED BACK: {incident.id}: {waits}"
             return
-        view = self._view(state, past.records, incident.id)
-        request = replace(self.request, phase=state.phase or "", as_of=self.clock.now())
+        view = self._view(state, records, incident.id)
+        request = replace(self.request, phase=incident.phase, as_of=self.clock.now())
         desk = Desk(policy, self.ledger, self.clock, rollback_teller(self.governed, request))
         try:
-            self.reported.rollback = execute(desk, incident.phase, INITIATOR, view.reason)
+            self.reported.rollback = execute(desk, incident.phase, INITIATOR, view.reason, incident.id)
         except Refused as fault:
             self.reported.refused = str(fault)
 
@@ -159,7 +167,18 @@ def _may_change(view: IncidentView) -> bool:
     return view.incident is not None and view.incident.closed_at is None
 
 
-def _has_failed(state: LedgerState, incident: str) -> bool:
-    """Whether the tool's own rollback of the incident failed as often as it may: the next try is a person's."""
-    newest = next((row for row in reversed(state.rollbacks) if row.incident == incident), None)
-    return newest is not None and newest.event == "failed" and newest.by == INITIATOR
+def waits_for_a_person(policy: Policy, state: LedgerState, incident: str, now: datetime) -> str:
+    """Why the tool does not roll back by itself, empty where it does."""
+    if state.phase is None:
+        return "the ledger names no phase; enter it with `phasegate advance --phase off`, or roll back by hand"
+    if state.phase in (OFF, COMPLETE):
+        return f"the rollout is {state.phase}"
+    if state.rollback_unknown is not None:
+        return f"the outcome of {state.rollback_unknown.id} is unknown; record it with --done or --failed"
+    failed = sum(row.incident == incident and row.event == "failed" for row in state.rollbacks)
+    if failed >= policy.rollback.tries:
+        return f"its command failed {failed} times; look at its output, and run `phasegate rollback --yes`"
+    recent = sum(row.at > now - policy.rollback.max_rollbacks_within for row in state.rollbacks_ended)
+    if recent >= policy.rollback.max_rollbacks:
+        return f"there were {recent} rollbacks already; a further one is a person's: `phasegate rollback --yes`"
+    return ""

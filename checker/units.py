@@ -110,7 +110,8 @@ def margin_percent(value: float | None, threshold: Threshold, unit: str) -> int 
         return None
     free = value - limit if threshold.comparison is Comparison.GTE else limit - value
     # exactly at 80 % of the threshold is 20 %, and floating point says 19.999…
-    return math.floor(free / (error_budget(threshold, unit) or abs(limit)) * 100 + 1e-9)
+    percent = free / (error_budget(threshold, unit) or abs(limit)) * 100 + 1e-9
+    return math.floor(percent) if math.isfinite(percent) else None
 
 
 def error_budget(threshold: Threshold, unit: str) -> float | None:

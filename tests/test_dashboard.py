@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import http.client
 import json
 import re
@@ -14,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from checker.policy.model import Freeze
-from checker.reporter.charts import Chart, Point, svg
+from checker.reporter.charts import INSTALL, Chart, Point, svg
 from checker.reporter.dashboard.document import dashboard_document
 from checker.reporter.dashboard.page import dashboard_page
 from checker.reporter.dashboard.trend import trend
@@ -92,6 +95,30 @@ def test_the_banner_is_there_as_long_as_a_rollback_is_active(
     assert ('id="rollback-banner"' in dashboard_page(found, document)) is active
 
 
+def test_a_rollback_that_was_begun_and_never_ended_is_nobodys_to_miss() -> None:
+    ledger = in_incident().rollback("begun", "B", "A", incident=INCIDENT, at="2026-01-02T09:22:13Z")
+    found = survey(ledger=ledger)
+    document = dashboard_document(found)
+    banner = page_words(found, document)["banner"]
+    assert document["rollback_unknown"]["event"] == "begun"
+    assert banner["head"] == "ROLLBACK: OUTCOME UNKNOWN"
+    assert "B → A, begun 2026-01-02 09:22 UTC" in banner["text"]
+    assert 'id="rollback-banner"' in dashboard_page(found, document)
+
+
+def test_what_an_incident_requires_is_required_whatever_was_decided_now() -> None:
+    """In `off` and `complete` a check is a what-if, and knows nothing of the ledger's incident."""
+    found = SURVEYS["incident"]
+    assert found.decision.rollback_required is False
+    document = dashboard_document(found)
+    assert (document["rollback_active"], document["rollback_required"]) == (True, True)
+    banner = page_words(found, document)["banner"]
+    assert (banner["head"], banner["text"]) == (
+        "ROLLBACK REQUIRED",
+        f"Phase B must go back to the phase before: {INCIDENT}",
+    )
+
+
 def test_a_rollback_that_is_required_is_told_with_its_command() -> None:
     made = build.violation(build.policy())
     found = replace(SURVEYS["incident"], decision=replace(made, reasons=("save_latency_p95 violation",)))
@@ -105,6 +132,8 @@ def test_what_holds_an_advance_up_is_told() -> None:
     found = survey(policy=build.policy(freezes=(freeze,)), ledger=in_incident().pause())
     document = dashboard_document(found)
     assert (document["freeze"], document["pause"]["reason"]) == (freeze.told, "holidays")
+    lines = page_words(found, document)["gate_lines"]
+    assert {"paused until resumed, by Ada: holidays", f"frozen {freeze.told}"} <= set(lines)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +147,7 @@ def test_what_holds_an_advance_up_is_told() -> None:
         ([1.0] * 4, 2.0, "unknown"),
         ([1.0] * 4 + [None] * 3 + [1.0], 2.0, "unknown"),
         ([float("nan")] * 8, 2.0, "unknown"),
+        ([-1.7e308] * 4 + [1.7e308] * 4, 2.0, "unknown"),  # the change is no number
         ([0.0] * 8, 0.0, "steady"),
         ([0.0] * 4 + [1.0] * 4, 0.0, "rising"),
     ],
@@ -146,6 +176,28 @@ def test_a_chart_draws_nothing_that_it_was_not_given() -> None:
     assert drawn == svg(replace(chart))
     assert "var(--limit" in drawn
     assert not re.search(r"(href|src)=\"http|<style|<script|<image", drawn)
+
+
+def test_the_page_allows_its_own_script_and_style_and_nothing_else() -> None:
+    found = SURVEYS["incident"]
+    page = dashboard_page(found, dashboard_document(found))
+    (allowed,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    for element, directive in (("script", "script-src"), ("style", "style-src")):
+        (own,) = re.findall(f"<{element}>(.*?)</{element}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in allowed
+    assert allowed.startswith("default-src 'none';")
+    assert "unsafe" not in allowed
+    assert " style=" not in page
+
+
+def test_without_the_library_the_page_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    found = survey([{"save_latency_p95": 1.2345}])
+    page = dashboard_page(found, dashboard_document(found))
+    assert INSTALL in html.unescape(page)
+    assert "<svg" not in page
+    assert "1.23 <span" in page
 
 
 def test_control_characters_do_not_reach_the_page() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from checker.errors import LedgerInvalid, NotRecorded, UsageError
+from checker.errors import LedgerInvalid, NotRecorded
 from checker.ledger.append import Draft, writing
 from checker.ledger.records import read_ledger
 from checker.ledger.state import fold
@@ -56,9 +56,26 @@ def test_nothing_is_recorded_into_the_past(tmp_path: Path) -> None:
     path = tmp_path / "l.jsonl"
     append(path, [pause()])
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"newest record of .*l\.jsonl is of 2026-01-02T12:05:00Z"):
-        append(path, [pause()], AT - timedelta(seconds=1))
+    with pytest.raises(NotRecorded, match=r"newest record of .*l\.jsonl is of 2026-01-02T12:05:00Z"):
+        append(path, [pause()], AT - timedelta(seconds=61))
     assert path.read_bytes() == before
+    append(path, [pause()], AT - timedelta(seconds=60))  # another process was faster
+    assert [record.at for record in read_ledger(path, END_OF_TIME).records] == [AT, AT]
+
+
+@pytest.mark.parametrize(("records", "is_written"), [(5, True), (6, False)])
+def test_the_most_records_can_still_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int, is_written: bool
+) -> None:
+    for place in ("checker.ledger.append.MAX_RECORDS", "checker.ledger.lines.MAX_RECORDS"):
+        monkeypatch.setattr(place, 5)
+    path = tmp_path / "l.jsonl"
+    append(path, [pause()] * 3)
+    try:
+        append(path, [pause()] * (records - 3))
+    except NotRecorded:
+        assert not is_written
+    assert len(reasons(path)) == (5 if is_written else 3)
 
 
 def test_what_was_done_is_recorded_even_where_the_clock_went_back(tmp_path: Path) -> None:

@@ -206,6 +206,27 @@ def test_a_source_given_up_is_an_incident_without_a_rollback(tmp_path: Path, arr
     assert not any(notice.notice == "autosave-rollback" for notice in rollout.state.notices)
 
 
+def test_a_violation_that_joins_such_an_incident_is_told_as_one_that_opens(tmp_path: Path) -> None:
+    rollout = Rollout(tmp_path, "B")
+    rollout.enter()
+    given_up = event("collector.retry_exhausted", start_of(0), "B", **EXHAUSTED, batch_start=iso(start_of(0)))
+    rollout.batches("met", extra={0: [given_up]})
+    rollout.check()
+    rollout.batches("violation")
+    rollout.check()
+    (incident,) = rollout.state.incidents
+    assert incident.rollback_required
+    assert rollout.told()[-2:] == ["00:15 autosave-incident", "00:15 autosave-rollback"]
+
+
+def test_a_notice_may_be_asked_for_once_its_window_was_recorded(tmp_path: Path) -> None:
+    rollout = rolled_out(tmp_path, "A", ["met", "met"])
+    rollout.check(wanted=["autosave-ok"])
+    rollout.check(wanted=["autosave-ok"])
+    rollout.check(wanted=["autosave-warn"])
+    assert rollout.told() == ["00:15 autosave-ok"]
+
+
 def test_late_events_change_a_decision_and_are_told(tmp_path: Path) -> None:
     rollout = rolled_out(tmp_path, "B", ["met", "met"])
     slow = event(

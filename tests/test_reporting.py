@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from checker.cli import main
+from checker.ledger.append import Draft
 from checker.windows import iso
 from tests.batches import closed, event, start_of
 from tests.chat_server import ROUTING_KEY, TOKEN, ChatServer, Fault, serving
@@ -304,16 +305,67 @@ def test_a_rollback_that_failed_is_a_persons_next_time(
     monkeypatch.setattr("checker.reporter.rollback.execute.PAUSES_S", (0.0,))
     tool.plan("1", "1")
     assert stage.report().code == 4
-    assert stage.report(minutes=3).code == 0
-    assert (len(tool.calls()), stage.rollout.state.phase) == (2, "B")
+    again = stage.report(minutes=3)
+    assert (again.code, len(tool.calls()), stage.rollout.state.phase) == (4, 2, "B")
+    assert f"NOT ROLLED BACK: {INCIDENT}: its command failed 2 times" in again.err
     assert "exit code 1" in stage.page()
 
 
-def test_a_third_rollback_within_24_h_waits_for_a_person(executing: tuple[Stage, ReleaseTool]) -> None:
-    """`max_rollbacks` is 2: the check decides to hold, so there is no incident to roll back for."""
-    stage, tool = executing
-    from checker.ledger.append import Draft
+def own_rollback(event: str) -> Draft:
+    """A record of a rollback that `report` made of the incident."""
+    data = {"event": event, "from": "B", "to": "A", "incident": INCIDENT, "by": "phasegate", "reason": "x"}
+    return Draft("rollback", "B", data, id="rollback-1")
 
+
+def test_tries_that_a_crash_cut_off_are_made_by_the_next_run(executing: tuple[Stage, ReleaseTool]) -> None:
+    """The ledger has a first attempt that failed, and nothing after it."""
+    stage, tool = executing
+    stage.rollout.record([own_rollback("begun"), own_rollback("failed")], closed(1))
+    assert stage.report().code == 0
+    assert (len(tool.calls()), stage.rollout.state.phase) == (1, "A")
+
+
+@pytest.mark.parametrize("why", ["unknown", "no phase"])
+def test_a_rollback_that_waits_for_a_person_is_told_each_time(executing: tuple[Stage, ReleaseTool], why: str) -> None:
+    stage, tool = executing
+    if why == "unknown":
+        stage.rollout.record([own_rollback("begun")], closed(1))
+    else:
+        stage.rollout.ledger.unlink()
+        stage.rollout.check()
+    for minutes in (2, 3):
+        done = stage.report("--phase=B", minutes=minutes)
+        assert (done.code, tool.calls()) == (4, [])
+        assert f"NOT ROLLED BACK: {INCIDENT}" in done.err
+
+
+def test_a_cancelled_incident_is_not_rolled_back_though_the_clock_went_back(
+    executing: tuple[Stage, ReleaseTool],
+) -> None:
+    stage, tool = executing
+    data = {"event": "cancelled", "by": "Ada", "reason": "x"}
+    stage.rollout.record([Draft("incident", "B", data, id=INCIDENT)], closed(1) + timedelta(minutes=30))
+    stage.report(minutes=2)
+    assert tool.calls() == []
+
+
+def test_a_value_that_no_page_can_show_holds_up_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a drawing library raises: people are told of the incident."""
+
+    def stumble(*_: object, **__: object) -> str:
+        raise OverflowError("cannot convert float infinity to integer")
+
+    monkeypatch.setattr("checker.reporter.charts.svg", stumble)
+    stage.slack()
+    done = stage.report()
+    assert done.code == 4
+    assert "the dashboard is not renewed: internal error: OverflowError" in done.err
+    assert len(stage.chat.messages) == 1
+
+
+def test_a_third_rollback_within_24_h_waits_for_a_person(executing: tuple[Stage, ReleaseTool]) -> None:
+    """`max_rollbacks` is 2: the check decides to hold, and the incident waits for a person."""
+    stage, tool = executing
     for number in range(2):
         data = {"event": "ended", "from": "B", "to": "A", "incident": None, "by": "Ada", "reason": "x"}
         stage.rollout.record([Draft("rollback", "B", data, id=f"rollback-{number}")], closed(1))
@@ -325,8 +377,10 @@ def test_a_third_rollback_within_24_h_waits_for_a_person(executing: tuple[Stage,
     stage.rollout.batches("met", "violation")
     result = stage.rollout.check().result
     assert "2 rollbacks already; a further one waits for a person" in result.decision.reasons
-    assert stage.report().code == 0
-    assert tool.calls() == []
+    assert stage.rollout.state.open_incident is not None
+    done = stage.report()
+    assert (done.code, tool.calls()) == (4, [])
+    assert "there were 2 rollbacks already; a further one is a person's" in done.err
 
 
 def test_what_cannot_be_written_is_told_and_stops_nothing_else(stage: Stage) -> None:

@@ -61,15 +61,20 @@ class Stage:
         return [f"{rollback.event} {rollback.attempt}".removesuffix(" 0") for rollback in self.state.rollbacks]
 
 
-@pytest.fixture
-def stage(tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Stage:
-    tool = ReleaseTool(tmp_path / "tool")
-    policy = make_project(tmp_path / "project", tool, **getattr(request, "param", {}))
-    rollout = Rollout(tmp_path / "run", "B", policy)
+def make_stage(root: Path, capsys: pytest.CaptureFixture[str], **replaced: str) -> Stage:
+    """A stage below `root`; `replaced` are texts of the policy's `rollback`."""
+    tool = ReleaseTool(root / "tool")
+    policy = make_project(root / "project", tool, **replaced)
+    rollout = Rollout(root / "run", "B", policy)
     rollout.enter()
     rollout.batches("violation")
     rollout.check()
-    return Stage(tmp_path, tool, policy, rollout, capsys)
+    return Stage(root, tool, policy, rollout, capsys)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Stage:
+    return make_stage(tmp_path, capsys, **getattr(request, "param", {}))
 
 
 def test_proposed_it_is_shown_and_recorded_and_nothing_runs(stage: Stage) -> None:
@@ -167,7 +172,8 @@ def test_after_the_last_try_it_has_failed_and_may_be_tried_later(stage: Stage, m
     stage.tool.plan("1", "1")
     done = stage.rollback("--yes")
     assert done.code == 1
-    assert "FAILED 2 times, at last with exit code 1" in done.out
+    assert "FAILED (record" in done.out
+    assert "tried 2 times, at last with exit code 1; the phase is still B" in done.out
     assert stage.state.phase == "B"
     assert stage.rollback("--yes", minutes=2).code == 0
     assert len(stage.tool.calls()) == 3
@@ -231,14 +237,14 @@ def test_without_an_incident_a_person_may_go_back_as_well(stage: Stage) -> None:
 
 def test_a_program_that_is_not_there_has_failed(stage: Stage) -> None:
     text = stage.policy.read_text(encoding="utf-8")
-    stage.policy.write_text(
-        text.replace(f'"{sys.executable}"', '"no-such-program"').replace("  tries: 4", "  tries: 1")
-    )
+    stage.policy.write_text(text.replace(f'"{sys.executable}"', '"no-such-program"'), encoding="utf-8")
     done = stage.rollback("--yes")
     assert done.code == 1
     failed = stage.state.rollbacks[-1]
     assert (failed.event, failed.exit_code) == ("failed", 127)
     assert "no-such-program: No such file or directory" in failed.output
+    assert stage.events() == ["begun 1", "failed 1"]
+    assert "its program could not be started" in done.out
 
 
 def test_a_long_output_keeps_its_beginning_and_its_end_and_no_control_character(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from checker.analyzer.parser import parser
 from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import allowance_of, engine_version, expect_children
+from checker.analyzer.second_look import second_look_problems
 from checker.analyzer.span_events import SloTask
 from checker.child.allowance import Allowance
 from checker.errors import GovernedFilesInvalid, Problem
@@ -89,6 +90,8 @@ def read_parts(path: Path) -> Parts:
     queries, query_faults = _queries(policy, path.resolve().parent.parent, schema, allowance)
     if policy is not None:
         problems += [*_unit_problems(policy, queries), *_lookback_problems(policy, queries)]
+    if policy is not None and schema is not None:
+        problems += second_look_problems(policy, schema)
     return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults), allowance)
 
 

@@ -56,5 +56,13 @@ def command(
         done = advance(governed, request, person, lambda: clock(as_of), without_gate=without_gate)
     if done.without_gate:
         say.text(f"WITHOUT ITS GATE: {done.phase_from} → {done.phase_to}, by {by}: {reason}")
+        for overridden in done.decision.reasons if done.decision else ():
+            say.text(f"  overridden: {overridden}")
     say.text(f"advanced from {done.phase_from} to {done.phase_to} (record {done.record})")
-    say.text("the streak begins anew with the next whole window; set the phase with your release tool")
+    say.text(f"{_what_follows(done.phase_to)}; set the phase with your release tool")
+
+
+def _what_follows(phase: str) -> str:
+    from checker.policy.model import COMPLETE
+
+    return "no gate is left" if phase == COMPLETE else "the streak begins anew with the next whole window"

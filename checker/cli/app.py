@@ -32,6 +32,7 @@ COMMANDS = {
     "simulate": "Make realistic telemetry, seeded.",
     "status": "Phase, since when, gate progress.",
     "test": "Run the queries' own tests.",
+    "verify": "The verification checklist, each step with its evidence.",
     "validate": "Check the governed files, and with --logs the logs.",
 }
 

@@ -9,7 +9,7 @@ import click
 
 from checker.cli import say
 from checker.cli.common import clock, read_governed
-from checker.cli.people import by_option, check_target, ledger_to_write, recorded_where, remark_option, target_option
+from checker.cli.people import by_option, check_target, ledger_to_act_on, recorded_where, remark_option, target_option
 
 
 @click.command("approve")
@@ -41,7 +41,8 @@ def command(
 
     governed = read_governed(policy)
     check_target(governed, target)
-    file, person, at = ledger_to_write(governed, ledger), Person(by, reason or ""), clock(as_of)
+    file, _ = ledger_to_act_on(governed, ledger)
+    person, at = Person(by, reason or ""), clock(as_of)
     if incident is not None:
         say.text(approve_incident(governed.policy, file, incident, role, person, at))
     else:

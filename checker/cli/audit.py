@@ -11,7 +11,7 @@ import click
 
 from checker.cli import say
 from checker.cli.common import Instant, cache_option, open_request, read_governed, source_options, threads_option
-from checker.windows import iso
+from checker.windows import iso, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,20 +69,25 @@ def command(
     if format_ == "json":
         say.document(to_text({"schema_version": 1, "findings": [_document(finding) for finding in findings]}))
     else:
-        say.text("\n".join(_lines(findings)))
+        say.text("\n".join(_lines(findings, governed.judging_digest)))
     if all(finding.kind == OTHER_POLICY for finding in findings):
         ctx.exit(3)
     ctx.exit(1 if any(finding.is_changed for finding in findings) else 0)
 
 
-def _lines(findings: Sequence[Finding]) -> Iterator[str]:
+def _lines(findings: Sequence[Finding], judging_digest: str) -> Iterator[str]:
     told = [finding for finding in findings if finding.kind not in ("same", "other_policy")]
     for finding in told[:SHOWN]:
         yield f"{iso(finding.window_start)} phase {finding.phase}, record {finding.seq}: {_WORDS[finding.kind]}"
         if finding.is_changed and finding.now is not None:
             yield f"    recorded {_said(finding.recorded)}\n    now      {_said(finding.now)}"
+        if finding.gone:
+            yield f"    gone     {', '.join(stamp(start) for start in finding.gone)}"
     if len(told) > SHOWN:
         yield f"… and {len(told) - SHOWN} more (--format json has all)"
+    others = Counter(finding.judging_digest for finding in findings if finding.kind == "other_policy")
+    for digest, count in others.items():
+        yield f"{count} not compared: made under the judging digest {digest[:16]}, today's is {judging_digest[:16]}"
     counts = Counter(finding.kind for finding in findings)
     yield f"{len(findings)} decisions: " + ", ".join(
         f"{counts[kind]} {word}" for kind, word in _WORDS.items() if counts[kind]
@@ -91,14 +96,19 @@ def _lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _said(said: Said) -> str:
     slos = f" ({', '.join(said.violations)})" if said.violations else ""
-    return f"{said.decision}, {said.outcome}{slos}"
+    return f"{said.decision}, {said.outcome}{slos}{', rollback required' if said.rollback_required else ''}"
 
 
 def _document(finding: Finding) -> dict[str, Any]:
     def said(told: Said | None) -> dict[str, Any] | None:
         if told is None:
             return None
-        return {"outcome": told.outcome, "decision": told.decision, "violations": list(told.violations)}
+        return {
+            "outcome": told.outcome,
+            "decision": told.decision,
+            "rollback_required": told.rollback_required,
+            "violations": list(told.violations),
+        }
 
     return {
         "record": finding.seq,
@@ -108,4 +118,6 @@ def _document(finding: Finding) -> dict[str, Any]:
         "finding": finding.kind,
         "recorded": said(finding.recorded),
         "now": said(finding.now),
+        "judging_digest": finding.judging_digest,
+        "gone": [iso(start) for start in finding.gone],
     }

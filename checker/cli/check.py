@@ -15,6 +15,7 @@ from checker.cli import say
 from checker.cli.common import (
     NO_LEDGER,
     cache_option,
+    check_ahead,
     clock,
     open_request,
     read_governed,
@@ -81,7 +82,7 @@ def command(
     from checker.pipeline import check, read_past
 
     governed = read_governed(policy)
-    _refuse_odd_options(governed, ledger, fixture, record, notify)
+    _refuse_odd_options(governed, ledger, fixture, as_of, record, notify)
     with open_request(
         governed,
         phase,
@@ -111,11 +112,18 @@ def command(
 
 
 def _refuse_odd_options(
-    governed: Governed, ledger: Path | None, fixture: Path | None, record: bool, notify: tuple[str, ...]
+    governed: Governed,
+    ledger: Path | None,
+    fixture: Path | None,
+    as_of: datetime | None,
+    record: bool,
+    notify: tuple[str, ...],
 ) -> None:
     """Raises UsageError for --record without a ledger, and for notices that there are not, or that nobody records."""
     from checker.schemas import listed, nearest
 
+    if record:
+        check_ahead(as_of)
     if record and (fixture or ledger == NO_LEDGER):
         raise UsageError("--record writes a ledger; it goes with neither --fixture nor --no-ledger")
     if notify and not record:

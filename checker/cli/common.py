@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,7 @@ import click
 from checker.cli import say
 from checker.errors import LedgerInvalid, UsageError
 from checker.regular import is_link
-from checker.windows import parse_iso
+from checker.windows import iso, parse_iso
 
 if TYPE_CHECKING:
     from checker.analyzer.cache import CachePlace
@@ -99,6 +99,37 @@ def read_governed(policy: Path) -> Governed:
 def clock(as_of: datetime | None) -> datetime:
     """`as_of`, or now: the only place where a command reads the clock."""
     return as_of or datetime.now(UTC).replace(microsecond=0)
+
+
+def reports_folder(governed: Governed, reports: Path | None) -> Path:
+    """Where dashboards and reports lie: as given, else `reports` of the project.
+
+    Raises UsageError where a folder of the project's own is a link: a stranger may have put it there.
+    """
+    if reports is not None:
+        return reports
+    folder = governed.policy.root / "reports"
+    for part in (folder, *(folder / name for name in ("monitoring", "incidents", "notices", "daily"))):
+        if is_link(part):
+            shown = part.relative_to(governed.policy.root).as_posix()
+            raise UsageError(f"{shown}: is a link; put the folder itself there, or name another one")
+    return folder
+
+
+FAR_AHEAD = timedelta(days=1000)
+
+
+def check_ahead(as_of: datetime | None) -> None:
+    """Tell of a time to record at that is still to come: until then the ledger takes no earlier record.
+
+    Raises UsageError where it is years ahead, which nobody can have meant: the ledger could not be written any more.
+    """
+    now = clock(None)
+    if as_of is None or as_of <= now:
+        return
+    if as_of > now + FAR_AHEAD:
+        raise UsageError(f"--as-of {iso(as_of)}: lies years ahead (it is {iso(now)}); nothing can be recorded there")
+    say.note(f"--as-of {iso(as_of)} is still to come (it is {iso(now)}): until then the ledger takes no earlier record")
 
 
 def cache_place(root: Path, use_cache: bool) -> CachePlace | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from checker.cli import say
-from checker.cli.common import cache_option, open_request, read_governed, source_options, threads_option
+from checker.cli.common import cache_option, open_request, read_governed, reports_folder, source_options, threads_option
 
 
 @click.command("dashboard")
@@ -50,7 +50,7 @@ def command(
         if past.state.phase is None and phase is None:
             raise UsageError("the ledger names no phase; say with --phase which one judges")
         found = survey(governed, request, past)
-    folder = output or governed.policy.root / "reports" / "monitoring"
+    folder = output or reports_folder(governed, None) / "monitoring"
     try:
         write_dashboard(folder, found)
     except OSError as fault:

@@ -9,7 +9,7 @@ import click
 
 from checker.cli import say
 from checker.cli.common import clock, ledger_file, read_governed
-from checker.cli.people import acting, check_target, login_name, logs_option, recorded_where, target_option
+from checker.cli.people import acting, check_target, login_name, logs_option, recorded_where, target_option, tell_torn
 from checker.errors import UsageError
 
 WIDTH = 80
@@ -94,7 +94,9 @@ def _list(target: str | None, format_: str, policy: Path, ledger: Path | None, a
     file = ledger_file(governed, ledger)
     if file is None:
         raise UsageError("there are no incidents without a ledger")
-    incidents = fold(read_ledger(file, clock(as_of)).records).incidents[::-1]
+    found = read_ledger(file, clock(as_of))
+    tell_torn(found.torn)
+    incidents = fold(found.records).incidents[::-1]
     if format_ == "json":
         say.document(to_text({"schema_version": 1, "incidents": incident_documents(incidents)}))
     else:

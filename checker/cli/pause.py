@@ -9,7 +9,8 @@ import click
 
 from checker.cli import say
 from checker.cli.common import Instant, clock, read_governed
-from checker.cli.people import by_option, ledger_to_write, reason_option, recorded_where, target_option
+from checker.cli.people import by_option, ledger_to_act_on, reason_option, recorded_where, target_option
+from checker.windows import iso
 
 
 @click.command("pause")
@@ -29,7 +30,7 @@ def command(
     ledger: Path | None,
     as_of: datetime | None,
 ) -> None:
-    """Hold the rollout where it is. Rollbacks are not held up.
+    """Hold the rollout where it is; a second pause replaces the first. Rollbacks are not held up.
 
     Exit codes: 0 recorded; 2 wrong call; 4 not recorded.
     """
@@ -40,7 +41,10 @@ def command(
     check_target(governed, target)
     at = clock(as_of)
     end = _end(at, until, span)
-    say.text(pause(ledger_to_write(governed, ledger), Person(by, reason), end, at))
+    file, state = ledger_to_act_on(governed, ledger)
+    say.text(pause(file, Person(by, reason), end, at))
+    if before := state.paused_at(at):
+        say.text(f"it replaces the pause by {before.by} of {iso(before.at)}: {before.reason}")
 
 
 def _end(at: datetime, until: datetime | None, span: str | None) -> datetime | None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from checker.cli import say
-from checker.cli.common import NO_LEDGER, Instant, ledger_file, open_request, policy_option, read_governed
+from checker.cli.common import NO_LEDGER, Instant, check_ahead, ledger_file, open_request, policy_option, read_governed
 from checker.errors import UsageError
 from checker.units import plain
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
+    from checker.ledger.state import LedgerState
     from checker.pipeline import Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,8 +58,16 @@ by_option = click.option(
 reason_option = click.option("--reason", required=True, callback=_text, help="Why.", metavar="TEXT")
 remark_option = click.option("--reason", callback=_text, help="Why, where there is more to say.", metavar="TEXT")
 target_option = click.option("--target", metavar="NAME", help="The rollout; must be the policy's, where it is given.")
+
+
+def _recordable(ctx: click.Context, param: click.Parameter, value: datetime | None) -> datetime | None:
+    del ctx, param
+    check_ahead(value)
+    return value
+
+
 record_options = (
-    click.option("--as-of", type=Instant(), help="When it is recorded (default: now)."),
+    click.option("--as-of", type=Instant(), callback=_recordable, help="When it is recorded (default: now)."),
     click.option("--ledger", type=click.Path(path_type=Path), help="The ledger (default: ledger/TARGET.jsonl)."),
     policy_option,
 )
@@ -78,6 +87,24 @@ def ledger_to_write(governed: Governed, ledger: Path | None) -> Path:
     if found is None or ledger == NO_LEDGER:
         raise UsageError("nothing can be recorded without a ledger")
     return found
+
+
+def ledger_to_act_on(governed: Governed, ledger: Path | None) -> tuple[Path, LedgerState]:
+    """The ledger's file, there or not, and what its records come to; a torn end is told of."""
+    from checker.ledger.append import END_OF_TIME
+    from checker.ledger.records import read_ledger
+    from checker.ledger.state import fold
+
+    file = ledger_to_write(governed, ledger)
+    found = read_ledger(file, END_OF_TIME)
+    tell_torn(found.torn)
+    return file, fold(found.records)
+
+
+def tell_torn(torn: str | None) -> None:
+    """Say on stderr what a crash cut off, where something was."""
+    if torn:
+        say.note(f"ledger: {torn}")
 
 
 def check_target(governed: Governed, target: str | None) -> None:
@@ -105,6 +132,5 @@ def acting(
         threads=None,
         writes_ledger=True,
     ) as request:
-        if torn := read_past(request).torn:
-            say.note(f"ledger: {torn}")
+        tell_torn(read_past(request).torn)
         yield governed, request

@@ -11,7 +11,15 @@ import click
 
 from checker.cli import say
 from checker.cli.clock import CommandClock
-from checker.cli.common import cache_option, open_request, read_governed, source_options, threads_option
+from checker.cli.common import (
+    cache_option,
+    check_ahead,
+    open_request,
+    read_governed,
+    reports_folder,
+    source_options,
+    threads_option,
+)
 from checker.errors import NotRecorded, UsageError
 from checker.windows import iso
 
@@ -74,11 +82,13 @@ def command(
             say.note(f"ledger: {past.torn}")
         if not past.state.exists:
             raise UsageError("report: the ledger is empty; `phasegate check --record` writes what is to be delivered")
-        folder = reports or governed.policy.root / "reports"
+        check_ahead(as_of)
+        folder = reports_folder(governed, reports)
         if daily or day:
             say.text(_daily(governed, request, past, folder, day))
             return
         carriers = Transports(os.environ, clock.now)
+        carriers.check_channels(rule.channel for rule in governed.policy.notices.values())
         reporter = Reporter(governed, request, request.ledger, folder, carriers, clock, deadline)
         reported = reporter.run()
     _say(reported)

@@ -9,7 +9,7 @@ import click
 
 from checker.cli import say
 from checker.cli.common import clock, read_governed
-from checker.cli.people import by_option, check_target, ledger_to_write, reason_option, recorded_where, target_option
+from checker.cli.people import by_option, check_target, ledger_to_act_on, reason_option, recorded_where, target_option
 
 
 @click.command("resume")
@@ -28,4 +28,6 @@ def command(
 
     governed = read_governed(policy)
     check_target(governed, target)
-    say.text(resume(ledger_to_write(governed, ledger), Person(by, reason), clock(as_of)))
+    file, _ = ledger_to_act_on(governed, ledger)
+    say.text(resume(file, Person(by, reason), clock(as_of)))
+    say.text("the next check decides whether the rollout may advance")

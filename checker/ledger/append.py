@@ -8,17 +8,18 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from checker.errors import NotRecorded, UsageError
+from checker.errors import NotRecorded
 from checker.ledger.lines import MAX_LEDGER_BYTES, MAX_LINE_BYTES, MAX_RECORDS
 from checker.ledger.records import End, Ledger, Record, read_ledger, schema_faults_of, shown_name
 from checker.whole_file import sync_folder
 from checker.windows import iso
 
 LOCK_WAIT_S = 10.0
+RACE = timedelta(minutes=1)  # how much earlier than the newest record a command may have read its clock
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _APPEND = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -46,17 +47,19 @@ class LedgerWriter:
     def append(self, drafts: Sequence[Draft], at: datetime) -> tuple[Record, ...]:
         """Append records, all of them or none, made at `at`; on disk when this returns.
 
-        Raises NotRecorded where they cannot be written (the ledger then is what it was), UsageError for a time before
-        the newest record's, ValueError for a draft that the schema refuses.
+        Raises NotRecorded where they cannot be written (the ledger then is what it was) or the clock is behind the
+        newest record's by more than another process can have been faster; ValueError for a draft that the schema
+        refuses.
         """
         if not drafts:
             return ()
         end = self.ledger.end
-        if end.at is not None and at < end.at:
-            raise UsageError(
+        if end.at is not None and at < end.at - RACE:
+            raise NotRecorded(
                 f"the clock says {iso(at)}, but the newest record of {shown_name(self.path)} is of {iso(end.at)};"
                 " nothing is recorded into the past"
             )
+        at = max(at, end.at or at)
         records, lines, end = _lines(drafts, at, end)
         self._write(b"".join(lines))
         self.ledger = Ledger((*self.ledger.records, *records), None, end)
@@ -70,7 +73,7 @@ class LedgerWriter:
     def _write(self, content: bytes) -> None:
         size = self.ledger.end.size
         try:
-            if size + len(content) > MAX_LEDGER_BYTES or self.ledger.end.seq > MAX_RECORDS:
+            if size + len(content) > MAX_LEDGER_BYTES or self.ledger.end.seq + content.count(b"\n") > MAX_RECORDS:
                 raise OSError(0, f"it would have more than {MAX_LEDGER_BYTES:,} bytes or {MAX_RECORDS:,} records")
             _write_all(self._descriptor, content)
             os.fsync(self._descriptor)

@@ -8,7 +8,21 @@ from typing import Any
 
 from checker.model import Comparison, OnViolation, Threshold
 from checker.policy.durations import parse_duration
-from checker.policy.model import WEEKDAYS, Collector, Freeze, Gate, Limits, NoticeRule, Phase, Policy, Rollback, Slo
+from checker.policy.model import (
+    WEEKDAYS,
+    Collector,
+    Companion,
+    CrossCheck,
+    Freeze,
+    Gate,
+    Limits,
+    NoticeRule,
+    Phase,
+    Policy,
+    Rollback,
+    Slo,
+    Verification,
+)
 from checker.policy.rules import DEFAULT_LATENESS, DEFAULT_MAX_LATE
 from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
 from checker.windows import parse_iso
@@ -39,6 +53,7 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         limits=_limits(document.get("limits", {})),
         freezes=tuple(_freeze(freeze) for freeze in document.get("freezes", ())),
         redact=tuple(document.get("redact", ())),
+        verification=_verification(document.get("verification", {})),
     )
 
 
@@ -72,7 +87,31 @@ def _slo(name: str, slo: dict[str, Any], phases: tuple[str, ...]) -> Slo:
         no_data_is_violation=slo.get("on_no_data", "hold") == "violation",
         on_violation=OnViolation(slo.get("on_violation", "rollback")),
         note=slo.get("note", ""),
+        cross_check=_cross_check(slo["cross_check"]) if "cross_check" in slo else None,
+        companion=_companion(slo["companion"]) if "companion" in slo else None,
     )
+
+
+def _cross_check(check: dict[str, Any]) -> CrossCheck:
+    return CrossCheck(
+        how=check["how"],
+        events=frozenset(check["events"]),
+        field=check.get("field", ""),
+        level=float(check.get("level", 0)),
+        among=frozenset(check.get("among", ())),
+        over=_time(check["over"]) if "over" in check else None,
+        scale=float(check.get("scale", 1)),
+    )
+
+
+def _companion(companion: dict[str, Any]) -> Companion:
+    first, second = companion["between"]
+    limit = companion["within"]
+    return Companion(companion["event"], (first, second), limit["event"], limit["field"])
+
+
+def _verification(verification: dict[str, Any]) -> Verification:
+    return Verification(_time(verification.get("span", "2h")), float(verification.get("agree_within", 0.05)))
 
 
 def _threshold(slo: dict[str, Any], phase: str) -> Threshold:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.policy.build import build_policy
+from checker.policy.cross_checks import cross_check_faults
 from checker.policy.cursor import Cursor
 from checker.policy.files import content_problems, file_faults, strange_entries, unused_files
 from checker.policy.model import Policy
@@ -38,6 +39,7 @@ RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
     freeze_faults,
     command_faults,
     threshold_faults,
+    cross_check_faults,
 )
 
 

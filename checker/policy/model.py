@@ -27,8 +27,46 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """How an SLO's value is come to a second time; see `cross_check` of the policy's schema.
+
+    `how` is quantile, largest, smallest, mean (of `field`), share (of `events` in `among`) or count_per_window (over
+    `over`, else the window alone). The result times `scale` is in the SLO's unit.
+    """
+
+    how: str
+    events: frozenset[str]
+    field: str = ""
+    level: float = 0.0
+    among: frozenset[str] = frozenset()
+    over: timedelta | None = None
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """Events that should not be, whose two fields should lie no further apart than `limit_field` of `limit_event`."""
+
+    event: str
+    between: tuple[str, str]
+    limit_event: str
+    limit_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` looks at: how far back, and how far two values may lie apart, as a share."""
+
+    span: timedelta = timedelta(hours=2)
+    agree_within: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class Slo:
-    """One objective: the query that measures it and what each phase requires, in `unit`."""
+    """One objective: the query that measures it and what each phase requires, in `unit`.
+
+    `cross_check` and `companion` are for `verify` alone.
+    """
 
     name: str
     title: str
@@ -40,6 +78,8 @@ class Slo:
     no_data_is_violation: bool
     on_violation: OnViolation
     note: str
+    cross_check: CrossCheck | None = None
+    companion: Companion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +199,7 @@ class Policy:
     limits: Limits = Limits()
     freezes: tuple[Freeze, ...] = ()
     redact: tuple[str, ...] = ()
+    verification: Verification = Verification()
 
     def freeze_at(self, instant: datetime) -> Freeze | None:
         """The first freeze that holds at `instant` (UTC), None where none does."""

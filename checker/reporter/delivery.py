@@ -106,7 +106,7 @@ class Delivery:
     _end_s: float = field(init=False)
     _held_until_s: dict[str, float] = field(default_factory=dict)  # by channel
     _attempts: dict[str, int] = field(default_factory=dict)
-    _given_up: dict[str, str] = field(default_factory=dict)  # by transport, with why
+    _given_up: dict[str, str] = field(default_factory=dict)  # by channel, with why
 
     def __post_init__(self) -> None:
         self._end_s = self.clock.monotonic_s() + self.deadline_s
@@ -131,13 +131,16 @@ class Delivery:
         return self.sent
 
     def _next(self, may: Callable[[RecordedNotice], bool]) -> RecordedNotice | None:
-        """Of the notices that may be tried the one whose channel is free first, the oldest of those."""
+        """Of the notices that may be tried one whose channel is free first; of those the least tried, then the oldest.
+
+        So one that the other side stumbles over is not tried again before the others had their turn.
+        """
         for notice in self._outbox.waiting:
             earlier = self._outbox.stands_before(notice)
             if earlier in self.sent.failed:
                 self.sent.failed[notice.id] = f"waits for {earlier}"
         ready = (notice for notice in self._outbox.ready() if notice.id not in self.sent.failed and may(notice))
-        return min(ready, key=self._pause_s, default=None)
+        return min(ready, key=lambda notice: (self._pause_s(notice), self._attempts.get(notice.id, 0)), default=None)
 
     def _pause_s(self, notice: RecordedNotice) -> float:
         return max(0.0, self._held_until_s.get(notice.channel, 0.0) - self.clock.monotonic_s())
@@ -170,11 +173,14 @@ class Delivery:
         except OSError as fault:
             self._failed(notice, RUNBOOK, NotDelivered(f"{subject}: cannot be written: {fault.strerror}"))
             return
+        except Exception as fault:  # as below
+            self._failed(notice, RUNBOOK, NotDelivered(f"internal error: {type(fault).__name__}", is_final=True))
+            return
         self._record(delivered(notice, RUNBOOK, Receipt(place)))
         self.sent.delivered[notice.id] = RUNBOOK
 
     def _send(self, notice: RecordedNotice, carrier: Transport) -> None:
-        if why := self._given_up.get(carrier.name):
+        if why := self._given_up.get(notice.channel):
             self.sent.failed[notice.id] = why
             return
         attempt = self._attempts[notice.id] = self._attempts.get(notice.id, 0) + 1
@@ -194,8 +200,8 @@ class Delivery:
         if pause_s is not None:
             self._held_until_s[notice.channel] = self.clock.monotonic_s() + pause_s
             return
-        if not fault.is_final:
-            self._given_up[carrier.name] = f"{carrier.name} does not answer: {fault.reason}"
+        if not fault.answered:  # the next notice would wait as long for nothing
+            self._given_up[notice.channel] = f"{carrier.name} does not answer: {fault.reason}"
         self._failed(notice, carrier.name, fault)
 
     def _failed(self, notice: RecordedNotice, transport: str, fault: NotDelivered) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from checker.ledger.append import Draft
 from checker.ledger.state import LedgerState
 from checker.ledger.values import Incident
-from checker.model import Covered, Decision, OnViolation, Verdict
+from checker.model import Covered, Decision, OnViolation
 from checker.policy.model import Policy
 from checker.windows import stamp
 
@@ -22,8 +22,9 @@ def incident_drafts(
     """What the newly decided windows `news` open or add, and the incident where one opens."""
     known = state.open_incident
     causes = [*_causes(state, policy, news)]
+    causes = [cause for cause in causes if _counts(cause, state)]
     if known is None:
-        causes = [cause for cause in causes if _may_open(cause, decision, state)]
+        causes = [cause for cause in causes if cause.kind == RETRY or decision.rollback_required]
         causes.sort(key=lambda cause: (cause.kind != VIOLATION, cause.window_start != decision.window.start))
     if not causes:
         return [], None
@@ -86,12 +87,10 @@ def _causes(state: LedgerState, policy: Policy, news: Iterable[Covered]) -> Iter
             yield _Cause(RETRY, start)
 
 
-def _may_open(cause: _Cause, decision: Decision, state: LedgerState) -> bool:
-    """Whether the cause opens an incident: a source given up does always, a violation with a decision to go back."""
-    if cause.kind == RETRY:
-        return True
+def _counts(cause: _Cause, state: LedgerState) -> bool:
+    """Whether the cause is no violation of a window that has had its answer."""
     is_answered = state.answered_until is not None and cause.window_start < state.answered_until
-    return decision.verdict is Verdict.ROLLBACK and not is_answered
+    return cause.kind == RETRY or not is_answered
 
 
 def _incident_id(state: LedgerState, start: datetime) -> str:

@@ -43,7 +43,8 @@ class NotDelivered(Exception):
     """A message was not acknowledged; the text says why, without any credential.
 
     `retry_after_s` is how long the other side asks to wait. `is_final` means that the same call would fail again (a
-    wrong token, an unknown channel). `may_have_arrived` means that no answer came: it must be looked for first.
+    wrong token, an unknown channel). `may_have_arrived` means that it must be looked for first. `answered` is whether
+    there was any answer.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class NotDelivered(Exception):
         retry_after_s: float | None = None,
         is_final: bool = False,
         may_have_arrived: bool = False,
+        answered: bool = True,
     ) -> None:
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.is_final = is_final
         self.may_have_arrived = may_have_arrived
+        self.answered = answered
         super().__init__(reason)
 
 

@@ -51,7 +51,7 @@ def recorded(books: Books, result: CheckResult) -> Recorded:
     incidents, opened = incident_drafts(books.policy, books.state, result.decision, news)
     incident = opened or books.state.open_incident
     decision = replace(result.decision, incident=opened.id) if opened else result.decision
-    notices = list(_notice_drafts(books, decision, news, opened))
+    notices = list(_notice_drafts(books, decision, news, opened or _turned(books.state.open_incident, incidents)))
     decisions = [_decision_draft(result, window, incident, incidents) for window in news]
     return Recorded(decision, (*incidents, *notices, *decisions))
 
@@ -100,6 +100,14 @@ def _decision_draft(
     )
 
 
+def _turned(known: Incident | None, drafts: Sequence[Draft]) -> Incident | None:
+    """The open incident where it asks for a rollback from now on: that is as new as one that opens."""
+    is_violated = any(draft.data["cause"] == VIOLATION for draft in drafts)
+    if known is None or known.rollback_required or known.rollback_recorded or not is_violated:
+        return None
+    return replace(known, cause=VIOLATION)
+
+
 def _notice_drafts(
     books: Books, decision: Decision, news: Sequence[Covered], opened: Incident | None
 ) -> Iterator[Draft]:
@@ -109,7 +117,8 @@ def _notice_drafts(
     for rule in books.policy.notices.values():
         if decision.phase not in rule.phases or not _may_send(rule, decision, books.wanted):
             continue
-        if news and _is_due(rule, before, now, opened, told):
+        asked = rule.id in books.wanted and has_come(rule, [*before, decision.outcome])
+        if asked or (news and _is_due(rule, before, now, opened, told)):
             draft = _notice_draft(books, decision, rule, opened)
             yield from () if draft.id in books.state.notice_ids else (draft,)
 

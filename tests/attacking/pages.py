@@ -65,6 +65,8 @@ def shown(attack: Attack, _: Path) -> str:
     slos = {name: replace(slo, title=value, unit=value) for name, slo in build.policy().slos.items()}
     ledger = LedgerBuilder().phase_change("off", "B").incident("opened", value, slos=["failure_rate"])
     ledger.incident("cancelled", value, by=value, reason=value).rollback("proposed", "B", "A", name=value)
+    ledger.record("notice", {"notice": value, "outcome": "ok", "channel": value, "text": value})
+    ledger.record("pause", {"by": value, "reason": value})
     found = survey([{}, {"failure_rate": None}], policy=build.policy(title=value, slos=slos), ledger=ledger)
     found = replace(found, decision=replace(found.decision, reasons=(value,)))
     return looked_at(dashboard.dashboard_page(found, dashboard_document(found)))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from checker.ledger.values import Incident, RollbackRecord
-from checker.model import Decision, Judgement, Window
+from checker.model import Decision, Window
 from checker.policy.model import Policy
 from checker.reporter.dashboard.trend import trend
 from checker.reporter.recovery_plan import met_in_a_row, planned
@@ -43,7 +43,8 @@ def dashboard_document(survey: Survey) -> dict[str, Any]:
         "reasons": list(decision.reasons),
         "next_phase": decision.next_phase,
         "rollback_active": bool(incident and incident.rollback_active),
-        "rollback_required": decision.rollback_required,
+        "rollback_required": decision.rollback_required or bool(incident and incident.rollback_required),
+        "rollback_unknown": _rollback(state.rollback_unknown) if state.rollback_unknown else None,
         "rollback_to": decision.rollback_to,
         "command": None if decision.command is None else command_line(decision.command),
         "cards": [_card(survey, name) for name in policy.slos],
@@ -79,8 +80,8 @@ def _card(survey: Survey, name: str) -> dict[str, Any]:
     """One SLO: its newest window against its threshold, and where its value is going."""
     slo, item = survey.policy.slos[name], survey.windows[-1]
     row = next(row for row in item.judgements if row.slo == name)
-    values = [_value(judgement, name) for window in survey.windows for judgement in window.judgements]
-    going = trend([value for known, value in values if known], row.threshold.limit)
+    values = [judged.value for window in survey.windows for judged in window.judgements if judged.slo == name]
+    going = trend(values, row.threshold.limit)
     return {
         "slo": name,
         "title": slo.title,
@@ -98,10 +99,6 @@ def _card(survey: Survey, name: str) -> dict[str, Any]:
         "reason": row.reason,
         "on_violation": slo.on_violation.value,
     }
-
-
-def _value(row: Judgement, name: str) -> tuple[bool, float | None]:
-    return row.slo == name, row.value
 
 
 def _gate(decision: Decision) -> dict[str, Any]:

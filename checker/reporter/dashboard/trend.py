@@ -22,7 +22,8 @@ class Trend:
 def trend(values: Sequence[float | None], limit: float) -> Trend:
     """The median of the newest SPAN values against that of the SPAN before; windows without a value are left out.
 
-    Steady is a change of at most 2 % of the limit; unknown where there are not two windows on each side.
+    Steady is a change of at most 2 % of the limit; unknown where there are not two windows on each side, or
+    the change is beyond what a number can hold.
     """
     known = [value if value is not None and math.isfinite(value) else None for value in values]
     new = [value for value in known[-SPAN:] if value is not None]
@@ -30,6 +31,8 @@ def trend(values: Sequence[float | None], limit: float) -> Trend:
     if len(new) < SPAN // 2 or len(old) < SPAN // 2:
         return Trend("unknown")
     change = median(new) - median(old)
+    if not math.isfinite(change):
+        return Trend("unknown")
     if abs(change) <= _STEADY * abs(limit):
         return Trend("steady", change)
     return Trend("rising" if change > 0 else "falling", change)

@@ -11,12 +11,13 @@ from checker.model import Judgement, Status
 from checker.policy.model import Policy, Slo
 from checker.reporter.facts import criterion_text, is_streak, threshold_of, why
 from checker.reporter.survey import Survey
-from checker.units import number, plain, shortened, value_text, with_unit
+from checker.units import counted, number, plain, shortened, value_text, with_unit
 from checker.windows import parse_iso
 
 STALE_AFTER = timedelta(minutes=30)
 _ARROWS = {"rising": "↗ rising", "falling": "↘ falling", "steady": "→ steady", "unknown": "–"}
 _LEGEND = (Status.OK, Status.WARN, Status.VIOLATION, Status.NO_DATA, Status.ERROR)
+_FAR = 1_000  # percent: how much further a value is past its threshold is no longer of interest
 _WORDS = {Status.NO_DATA: "no data"}
 
 
@@ -34,7 +35,7 @@ def page_words(survey: Survey, document: Mapping[str, Any]) -> dict[str, Any]:
         "newest": _span(survey.windows[-1]),
         "banner": _banner(survey, document),
         "cards": [_card(survey, card) for card in document["cards"]],
-        "windows_head": f"The newest {len(survey.windows)} windows",
+        "windows_head": f"The newest {counted(len(survey.windows), 'window')}",
         "legend": [{"cls": status.value, "word": _word(status)} for status in _LEGEND],
         "cells": [{"cls": item.outcome.value, "told": _cell(survey.policy, item)} for item in survey.windows],
         "gate_head": f"Gate to {document['next_phase']}",
@@ -42,7 +43,7 @@ def page_words(survey: Survey, document: Mapping[str, Any]) -> dict[str, Any]:
         "criteria": [*_criteria(survey)],
         "gate_lines": [*_gate_lines(survey, document)],
         "incidents": [_incident(row) for row in document["incidents"]],
-        "acts": [*_acts(document)] or ["none"],
+        "acts": [*_acts(document)] or [{"text": "none", "is_urgent": False}],
         "footer": _footer(document),
     }
     return {name: _harmless(value) for name, value in words.items()}
@@ -82,13 +83,19 @@ def _span(item: JudgedWindow) -> str:
 def _banner(survey: Survey, document: Mapping[str, Any]) -> dict[str, str] | None:
     """What nobody may miss: a rollback that is required, under way, or not yet recovered from."""
     incident, required = document["incident"], document["rollback_required"]
+    if unknown := document["rollback_unknown"]:
+        text = (
+            f"{unknown['from']} → {unknown['to']}, begun {_minute(unknown['at'])}: whether it was made is not known."
+            " Look what was done, then record it with rollback --done"
+        )
+        return {"head": "ROLLBACK: OUTCOME UNKNOWN", "text": text, "command": ""}
     if not document["rollback_active"] and not required:
         return None
-    command = document["command"] or ""
     if required:
         to = document["rollback_to"] or "the phase before"
-        text = f"Phase {survey.phase} must go back to {to}: {document['reasons'][0]}"
-        return {"head": "ROLLBACK REQUIRED", "text": text, "command": command}
+        why_so = next(iter(document["reasons"]), "") or (incident["id"] if incident else document["outcome"])
+        text = f"Phase {survey.phase} must go back to {to}: {why_so}"
+        return {"head": "ROLLBACK REQUIRED", "text": text, "command": document["command"] or ""}
     recovery = incident["recovery"]
     text = (
         f"{incident['id']}: rolled back {_minute(incident['rolled_back_at'])};"
@@ -101,19 +108,27 @@ def _banner(survey: Survey, document: Mapping[str, Any]) -> dict[str, str] | Non
 def _card(survey: Survey, card: Mapping[str, Any]) -> dict[str, Any]:
     slo = survey.policy.slos[card["slo"]]
     row = next(row for row in survey.windows[-1].judgements if row.slo == slo.name)
+    value, _, unit = value_text(row.value, slo.unit, row.threshold).partition(" ")
     return {
         "slo": slo.name,
         "title": slo.title,
         "status": _word(row.status),
         "status_class": row.status.value,
         "raw": "" if card["value"] is None else repr(card["value"]),
-        "value": value_text(row.value, slo.unit, row.threshold),
+        "value": value,
+        "unit": unit,
         "threshold": threshold_of(slo, row),
-        "margin": "–" if card["margin_percent"] is None else f"{card['margin_percent']:,} %".replace("-", "−"),
+        "margin": _margin(card["margin_percent"]),
         "trend": _trend(slo, card["trend"]),
         "samples": f"{row.samples:,}",
         "reason": row.reason or why(row),
     }
+
+
+def _margin(percent: int | None) -> str:
+    if percent is None:
+        return "–"
+    return f"{percent} %".replace("-", "−") if percent > -_FAR else f"past −{_FAR:,} %"
 
 
 def _trend(slo: Slo, trend: Mapping[str, Any]) -> str:
@@ -153,8 +168,16 @@ def _gate_lines(survey: Survey, document: Mapping[str, Any]) -> Iterator[str]:
         yield "the gate has passed"
     elif earliest := document["gate"]["earliest_pass"]:
         yield f"earliest, if every window is met from now: {_minute(earliest)}"
+    if pause := document["pause"]:
+        yield f"paused {_until(pause['until'])}, by {pause['by']}: {pause['reason']}"
+    if document["freeze"]:
+        yield f"frozen {document['freeze']}"
     told = tuple(f"{row.criterion}: " for row in survey.decision.gate.criteria)
     yield from (reason for reason in document["reasons"] if not reason.startswith(told))
+
+
+def _until(instant: str | None) -> str:
+    return f"until {_minute(instant)}" if instant else "until resumed"
 
 
 def _incident(row: Mapping[str, Any]) -> dict[str, str]:
@@ -169,13 +192,15 @@ def _incident(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _acts(document: Mapping[str, Any]) -> Iterator[str]:
+def _acts(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for row in document["notices_waiting"]:
         why_not = f": {row['failure']}" if row["failure"] else ""
-        yield f"NOT DELIVERED: {row['notice']} to {row['channel']}, of {_minute(row['at'])}{why_not}"
+        text = f"NOT DELIVERED: {row['notice']} to {row['channel']}, of {_minute(row['at'])}{why_not}"
+        yield {"text": text, "is_urgent": True}
     for row in document["rollbacks"]:
         way = f"{row['from']} → {row['to']}"
-        yield f"rollback {row['event']} {_minute(row['at'])}: {way} by {row['by']}: {row['reason']}"
+        text = f"rollback {row['event']} {_minute(row['at'])}: {way} by {row['by']}: {row['reason']}"
+        yield {"text": text, "is_urgent": False}
 
 
 def _footer(document: Mapping[str, Any]) -> str:

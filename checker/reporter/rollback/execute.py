@@ -47,36 +47,44 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a rollback came to: its last event, the numbers of its records, and the last attempt's output."""
+    """What a rollback came to: its last event, how many attempts were made, and how the last of them ended.
+
+    `records` are the numbers of its records; none where what it came to was recorded already.
+    """
 
     id: str
     event: str
     move: Move
     records: tuple[int, ...]
+    attempts: int = 0
     ran: Ran | None = None
 
 
-def propose(desk: Desk, phase: str, by: str, reason: str) -> Outcome:
-    """Record that a rollback is proposed, once; nothing is run. Raises Refused, NotRecorded."""
+def propose(desk: Desk, phase: str, by: str, reason: str, incident: str | None = None) -> Outcome:
+    """Record that a rollback is proposed, once; nothing is run. Raises Refused, NotRecorded.
+
+    It is for the open incident, where there is one; another `incident` is refused, here and below.
+    """
     with writing(desk.ledger) as writer:
-        state, made = _allowed(desk, writer, phase, by, reason)
+        state, made = _allowed(desk, writer, phase, by, reason, incident)
         if known := proposal_of(state, made):
             return Outcome(known.id, "proposed", made, ())
         name = _new_id(state, desk.clock.now())
         return Outcome(name, "proposed", made, _append(desk, writer, state, name, "proposed", made))
 
 
-def execute(desk: Desk, phase: str, by: str, reason: str) -> Outcome:
+def execute(desk: Desk, phase: str, by: str, reason: str, incident: str | None = None) -> Outcome:
     """Run the policy's command, again after each recorded failing exit, as often as the policy says.
 
-    Raises Refused where it may not be run, and NotRecorded; after the command was run that says what it came to.
+    A program that cannot be started is not tried again: it would not start then either. Raises Refused where it may not
+    be run, and NotRecorded; after the command was run that says what it came to.
     """
     name, attempt = "", 0
     records: list[int] = []
     while True:
         attempt += 1
         with writing(desk.ledger) as writer:
-            state, made = _allowed(desk, writer, phase, by, reason)
+            state, made = _allowed(desk, writer, phase, by, reason, incident)
             known = proposal_of(state, made)
             name = name or (known.id if known else _new_id(state, desk.clock.now()))
             command = command_of(desk.policy, made)
@@ -84,13 +92,14 @@ def execute(desk: Desk, phase: str, by: str, reason: str) -> Outcome:
             records += _append(desk, writer, state, name, "begun", made, begun)
         ran = run_command(command, desk.policy.rollback.deadline.total_seconds())
         event = {0: "ended", None: "timed_out"}.get(ran.exit_code, "failed")
-        records += _record_answer(desk, name, event, made, attempt, ran)
-        if event != "failed" or attempt >= desk.policy.rollback.tries:
-            return Outcome(name, event, made, tuple(records), ran)
+        answered = _record_answer(desk, name, event, made, attempt, ran)
+        records += answered
+        if event != "failed" or not ran.started or attempt >= desk.policy.rollback.tries:
+            return Outcome(name, event, made, tuple(records) if answered else (), attempt, ran)
         desk.clock.sleep(PAUSES_S[min(attempt, len(PAUSES_S)) - 1])
 
 
-def settle(desk: Desk, phase: str, by: str, reason: str, *, done: bool) -> Outcome:
+def settle(desk: Desk, phase: str, by: str, reason: str, incident: str | None = None, *, done: bool) -> Outcome:
     """Record what a person saw: a rollback made by hand (`done`), or that one of unknown outcome was not made.
 
     Raises Refused, NotRecorded.
@@ -102,20 +111,24 @@ def settle(desk: Desk, phase: str, by: str, reason: str, *, done: bool) -> Outco
             raise Refused("--failed settles a rollback whose outcome is unknown; there is none")
         if unknown is not None and unknown.phase_from != phase:
             raise Refused(f"{unknown.id}, whose outcome is unknown, leaves phase {unknown.phase_from}, not {phase}")
+        if unknown is not None and incident not in (None, unknown.incident):
+            raise Refused(f"{unknown.id}, whose outcome is unknown, is for {unknown.incident or 'no incident'}")
         if unknown is not None:
             made = Move(unknown.phase_from, unknown.phase_to, unknown.incident, by, reason)
             name = unknown.id
         else:
-            state, made = _allowed(desk, writer, phase, by, reason)
+            state, made = _allowed(desk, writer, phase, by, reason, incident)
             known = proposal_of(state, made)
             name = known.id if known else _new_id(state, desk.clock.now())
         event = "ended" if done else "failed"
         return Outcome(name, event, made, _append(desk, writer, state, name, event, made))
 
 
-def _allowed(desk: Desk, writer: LedgerWriter, phase: str, by: str, reason: str) -> tuple[LedgerState, Move]:
+def _allowed(
+    desk: Desk, writer: LedgerWriter, phase: str, by: str, reason: str, incident: str | None
+) -> tuple[LedgerState, Move]:
     state = fold(writer.ledger.records)
-    if reasons := refusals(desk.policy, state, phase):
+    if reasons := refusals(desk.policy, state, phase, incident):
         raise Refused("\n".join(["no rollback:", *(f"  {reason}" for reason in reasons)]))
     return state, move(desk.policy, state, phase, by, reason)
 
@@ -157,9 +170,35 @@ def _record_answer(desk: Desk, name: str, event: str, made: Move, attempt: int, 
     answer = {"attempt": attempt, "exit_code": ran.exit_code, "output": ran.output}
     try:
         with writing(desk.ledger) as writer:
-            return _append(desk, writer, fold(writer.ledger.records), name, event, made, answer)
+            state = fold(writer.ledger.records)
+            if _is_settled(state, name, event, made, ran):
+                return ()
+            return _append(desk, writer, state, name, event, made, answer)
     except NotRecorded as fault:
         raise NotRecorded(_unrecorded(desk, fault, name, event, made, ran)) from fault
+
+
+def _is_settled(state: LedgerState, name: str, event: str, made: Move, ran: Ran) -> bool:
+    """Whether a person recorded the same of it while its command ran.
+
+    A phase that was left since must not be entered again by a late answer: where they recorded something else, only a
+    rollback that was made after all is still to be recorded, and only while nothing has followed. Else raises Refused.
+    """
+    if state.rollback_unknown is not None and state.rollback_unknown.id == name:
+        return False
+    newest = next(row for row in reversed(state.rollbacks) if row.id == name)
+    if newest.event == event:
+        return True
+    if event == "ended" and state.rollback_unknown is None and state.phase in (None, made.phase_from):
+        return False
+    raise Refused(
+        f"{name} was recorded as {newest.event} by {newest.by} while its command ran, which {_came_to(ran)};"
+        f" nothing more was recorded: look which phase your users are in (the ledger says {state.phase})"
+    )
+
+
+def _came_to(ran: Ran) -> str:
+    return "was stopped at its deadline" if ran.exit_code is None else f"ended with exit code {ran.exit_code}"
 
 
 def _unrecorded(desk: Desk, fault: NotRecorded, name: str, event: str, made: Move, ran: Ran) -> str:
@@ -168,6 +207,6 @@ def _unrecorded(desk: Desk, fault: NotRecorded, name: str, event: str, made: Mov
         "failed": f"the rollback's command failed (exit {ran.exit_code})",
         "timed_out": "the rollback's command was stopped at its deadline; its outcome is unknown",
     }[event]
-    how = "--failed" if event == "failed" else "--done"
-    command = command_line((*guarded_command(desk.policy, made), f"--by={made.by}", how))
-    return f"{fault}\n{what}, and {name} is recorded as begun only: once the ledger can be written, {command}"
+    how = {"ended": "--done", "failed": "--failed"}.get(event, "--done (or --failed, as you find it)")
+    command = command_line((*guarded_command(desk.policy, made), f"--by={made.by}"))
+    return f"{fault}\n{what}, and {name} is recorded as begun only: once the ledger can be written, {command} {how}"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from checker.ledger.state import LedgerState
 from checker.ledger.values import RollbackRecord
 from checker.policy.model import COMPLETE, OFF, Policy
+from checker.schemas import nearest
+from checker.windows import iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +23,21 @@ class Move:
     reason: str
 
 
-def refusals(policy: Policy, state: LedgerState, phase: str) -> tuple[str, ...]:
-    """Every reason why `phase` may not be rolled back now; none where it may."""
-    return tuple(_refusals(policy, state, phase))
+def refusals(policy: Policy, state: LedgerState, phase: str, incident: str | None = None) -> tuple[str, ...]:
+    """Every reason why `phase` may not be rolled back now, for `incident` where one is named; none where it may."""
+    return (*_refusals(policy, state, phase), *_other_incident(state, incident))
+
+
+def _other_incident(state: LedgerState, named: str | None) -> Iterator[str]:
+    """What stands against a rollback for the incident `named`: it is not the one that is open."""
+    standing = state.open_incident
+    if named is None or (standing is not None and standing.id == named):
+        return
+    closed = next((incident.closed_at for incident in state.incidents if incident.id == named), None)
+    what = f"{named} was closed {iso(closed)}" if closed else f"there is no incident {named!r}"
+    names = tuple(incident.id for incident in state.incidents)
+    hint = nearest(named, names) if closed is None else ""
+    yield f"{what}{hint}; {f'{standing.id} is open' if standing else 'none is open'}"
 
 
 def _refusals(policy: Policy, state: LedgerState, phase: str) -> Iterator[str]:

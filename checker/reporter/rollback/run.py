@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
+from checker.reporter.transports.credentials import without_credentials
 from checker.units import plain
 
 KEPT_BYTES = 8_192  # of the output's beginning, and as much of its end
@@ -20,10 +21,14 @@ _AFTER_EXIT_S = 1.0  # to read what is left, where something else holds the pipe
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended: its exit code (minus the signal), None where it was stopped at its deadline."""
+    """How a command ended: its exit code (minus the signal), None where it was stopped at its deadline.
+
+    One that could not be `started` has the exit code that shells have for it.
+    """
 
     exit_code: int | None
     output: str
+    started: bool = True
 
 
 @dataclass(slots=True)
@@ -60,9 +65,10 @@ def run_command(arguments: Sequence[str], deadline_s: float) -> Ran:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=without_credentials(os.environ),
         )
     except (OSError, ValueError) as fault:
-        return Ran(NOT_FOUND, f"{arguments[0]}: {getattr(fault, 'strerror', None) or fault}")
+        return Ran(NOT_FOUND, f"{arguments[0]}: {getattr(fault, 'strerror', None) or fault}", started=False)
     kept = _Kept()
     reader = threading.Thread(target=_read, args=(process.stdout, kept), daemon=True)
     reader.start()

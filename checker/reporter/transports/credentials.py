@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -83,6 +83,18 @@ class Transports:
         url = self._value(webhook_variable(channel)) or self._value(SLACK_WEBHOOK)
         return SlackWebhook(url) if url else None
 
+    def check_channels(self, channels: Iterable[str]) -> None:
+        """Raises UsageError where two Slack channels would share one webhook, and no token tells them apart."""
+        if self._token:
+            return
+        by_variable: dict[str, set[str]] = {}
+        for channel in channels:
+            if channel.startswith("#"):
+                by_variable.setdefault(webhook_variable(channel), set()).add(channel)
+        for name, told in by_variable.items():
+            if self._value(name) and (len(told) > 1 or name == f"{SLACK_WEBHOOK}_"):
+                raise UsageError(f"{name}: stands for {', '.join(sorted(told))}; set {SLACK_TOKENS[0]} instead")
+
     def missing(self, channel: str) -> str:
         """What to set so that the channel has a transport."""
         if channel == "pagerduty":
@@ -97,3 +109,12 @@ class Transports:
 def webhook_variable(channel: str) -> str:
     """`#incident-autosave` → PHASEGATE_SLACK_WEBHOOK_INCIDENT_AUTOSAVE."""
     return f"{SLACK_WEBHOOK}_{re.sub(r'[^A-Za-z0-9]+', '_', channel).strip('_').upper()}"
+
+
+def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that is none of ours: no name that a credential of ours has."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in SLACK_TOKENS and not name.startswith((SLACK_WEBHOOK, "PHASEGATE_PAGERDUTY", "PHASEGATE_WEBHOOK"))
+    }

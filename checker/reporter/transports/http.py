@@ -30,22 +30,23 @@ def post(url: str, body: bytes, headers: Mapping[str, str], service: str, deadli
 
     for name in ("httpx", "httpcore"):  # they log addresses
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    told = dict(headers)
+    given = dict(headers)
     try:
         with (
             httpx.Client(timeout=deadline_s, follow_redirects=False, trust_env=not is_loopback(url)) as client,
             # only its head is read: a body that never ends holds up nobody
-            client.stream("POST", url, content=body, headers=told) as answer,
+            client.stream("POST", url, content=body, headers=given) as answer,
         ):
             return Answer(answer.status_code, retry_after_of(answer.headers.get("retry-after")))
     except httpx.ConnectError as fault:
-        raise NotDelivered(f"{service} cannot be reached ({_kind(fault)})") from None
+        raise NotDelivered(f"{service} cannot be reached ({_kind(fault)})", answered=False) from None
     except httpx.ConnectTimeout:
-        raise NotDelivered(f"{service} cannot be reached within {deadline_s:g} s") from None
+        raise NotDelivered(f"{service} cannot be reached within {deadline_s:g} s", answered=False) from None
     except httpx.TimeoutException:
-        raise NotDelivered(f"{service} did not answer within {deadline_s:g} s", may_have_arrived=True) from None
+        told = f"{service} did not answer within {deadline_s:g} s"
+        raise NotDelivered(told, may_have_arrived=True, answered=False) from None
     except httpx.HTTPError as fault:
-        raise NotDelivered(f"{service} broke off ({_kind(fault)})", may_have_arrived=True) from None
+        raise NotDelivered(f"{service} broke off ({_kind(fault)})", may_have_arrived=True, answered=False) from None
 
 
 def _kind(fault: Exception) -> str:

@@ -57,7 +57,7 @@ class SlackCalls:
             except NotDelivered as fault:
                 if isinstance(fault, Refusal) and fault.is_final:
                     raise MayNotLook(fault.code) from None
-                raise NotDelivered(fault.reason, retry_after_s=fault.retry_after_s) from None
+                raise NotDelivered(fault.reason, retry_after_s=fault.retry_after_s, answered=fault.answered) from None
             yield [row for row in answer.get(rows) or () if isinstance(row, dict)]
             cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:

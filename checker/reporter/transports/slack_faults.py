@@ -55,11 +55,13 @@ def told_of_faults(service: str) -> Iterator[None]:
         yield
     except urllib.error.URLError as fault:
         may = isinstance(fault.reason, TimeoutError)
-        raise NotDelivered(f"{service} cannot be reached ({_kind(fault.reason)})", may_have_arrived=may) from None
+        raise NotDelivered(
+            f"{service} cannot be reached ({_kind(fault.reason)})", may_have_arrived=may, answered=False
+        ) from None
     except TimeoutError:
-        raise NotDelivered(f"{service} did not answer in time", may_have_arrived=True) from None
+        raise NotDelivered(f"{service} did not answer in time", may_have_arrived=True, answered=False) from None
     except (OSError, http.client.HTTPException, SlackClientError, ValueError) as fault:
-        raise NotDelivered(f"{service} broke off ({_kind(fault)})", may_have_arrived=True) from None
+        raise NotDelivered(f"{service} broke off ({_kind(fault)})", may_have_arrived=True, answered=False) from None
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

@@ -1,0 +1,31 @@
+"""Whether the event schema has what `verify` is to look at: the fields of cross-checks and companions, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from checker.analyzer.event_schema import EventSchema
+from checker.errors import Problem
+from checker.policy.model import Policy, Slo
+from checker.schemas import nearest
+
+_NUMBERS = ("BIGINT", "DOUBLE")
+
+
+def second_look_problems(policy: Policy, schema: EventSchema) -> Iterator[Problem]:
+    """Fields that are not in the event schema, or are no number there."""
+    shown = policy.path.relative_to(policy.root).as_posix()
+    numbers = tuple(name for name, kind in schema.columns.items() if kind in _NUMBERS)
+    for slo in policy.slos.values():
+        for place, field in _fields(slo):
+            if field not in numbers:
+                why = "holds no number" if field in schema.columns else f"is not in {policy.event_schema}"
+                yield Problem(shown, 0, 0, f"slos.{slo.name}.{place}: {field!r} {why}{nearest(field, numbers)}")
+
+
+def _fields(slo: Slo) -> Iterator[tuple[str, str]]:
+    if slo.cross_check is not None and slo.cross_check.field:
+        yield "cross_check.field", slo.cross_check.field
+    if slo.companion is not None:
+        yield from (("companion.between", name) for name in slo.companion.between)
+        yield "companion.within.field", slo.companion.limit_field
