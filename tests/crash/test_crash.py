@@ -1,6 +1,6 @@
 """Killed at every point at which it writes or sends, and run again: nothing is lost, nothing is done twice.
 
-`make crash` goes through all points, and with EVERY=5 through every fifth.
+`make crash` goes through all points, and with EVERY=9 through every ninth.
 """
 
 from __future__ import annotations
