@@ -127,6 +127,17 @@ def test_a_rollback_that_is_required_is_told_with_its_command() -> None:
     assert banner["command"] == "phasegate rollback --target=autosave --phase=B '--reason=save_latency_p95 violation'"
 
 
+def test_a_phase_that_was_entered_without_its_gate_is_told_until_it_is_left() -> None:
+    change = {"from": "A", "to": "B", "by": "Ada", "reason": "fix", "without_gate": True}
+    ledger = LedgerBuilder("B").record("phase_change", change)
+    told = []
+    for _ in range(2):
+        found = survey(ledger=ledger)
+        told.append("ENTERED WITHOUT ITS GATE" in page_words(found, dashboard_document(found))["where"])
+        ledger.rollback("ended", "B", "A")
+    assert told == [True, False]
+
+
 def test_what_holds_an_advance_up_is_told() -> None:
     freeze = Freeze("fair", days=frozenset(range(7)))
     found = survey(policy=build.policy(freezes=(freeze,)), ledger=in_incident().pause())

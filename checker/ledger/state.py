@@ -26,15 +26,17 @@ from checker.ledger.values import (
 class LedgerState:
     """Where the rollout stands. Sequences are in the order of the ledger, oldest first.
 
-    `phase` and `entered_at` are None until a phase was entered. `rollbacks` are all events of all rollbacks;
-    `rollback_unknown` is one that was begun and neither ended nor failed. `approvals` still stand: those of an advance
-    are void in another phase or once the judging digest that they were given under was left. `judged_until` maps each
-    judging digest that decided since the phase's entry to the end of the newest window that it decided.
+    `phase` and `entered_at` are None until a phase was entered; `entered_without_gate` says that it was by break-glass.
+    `rollbacks` are all events of all rollbacks; `rollback_unknown` is one that was begun and neither ended nor failed.
+    `approvals` still stand: those of an advance are void in another phase or once the judging digest that they were
+    given under was left. `judged_until` maps each judging digest that decided since the phase's entry to the end of
+    the newest window that it decided.
     """
 
     exists: bool = False
     phase: str | None = None
     entered_at: datetime | None = None
+    entered_without_gate: bool = False
     decided: Mapping[datetime, DecidedWindow] = field(default_factory=dict)
     recorded_violations: frozenset[RecordedViolation] = frozenset()
     judged_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -120,6 +122,7 @@ class _Folding:
         self.exists = False
         self.phase: str | None = None
         self.entered_at: datetime | None = None
+        self.entered_without_gate = False
         self.decided: dict[datetime, DecidedWindow] = {}
         self.violations: set[RecordedViolation] = set()
         self.judged_until: dict[str, datetime] = {}
@@ -139,6 +142,7 @@ class _Folding:
             exists=self.exists,
             phase=self.phase,
             entered_at=self.entered_at,
+            entered_without_gate=self.entered_without_gate,
             decided=dict(self.decided),
             recorded_violations=frozenset(self.violations),
             judged_until=dict(self.judged_until),
@@ -150,8 +154,8 @@ class _Folding:
             paused=self.paused,
         )
 
-    def enter(self, phase: str, at: datetime) -> None:
-        self.phase, self.entered_at = phase, at
+    def enter(self, phase: str, at: datetime, *, without_gate: bool = False) -> None:
+        self.phase, self.entered_at, self.entered_without_gate = phase, at, without_gate
         self.judged_until.clear()
         for digest in tuple(self.of_advance):
             self.leave_digest(digest)
@@ -171,7 +175,7 @@ class _Folding:
 
 
 def _phase_change(folding: _Folding, record: Record) -> None:
-    folding.enter(record.data["to"], record.at)
+    folding.enter(record.data["to"], record.at, without_gate=record.data.get("without_gate", False))
 
 
 def _decision(folding: _Folding, record: Record) -> None:

@@ -56,7 +56,8 @@ def _facts(standing: Standing, policy: Policy) -> Iterator[tuple[str, str]]:
     state = standing.state
     yield "phase", _phase(standing, policy)
     if state.entered_at is not None:
-        yield "since", f"{iso(state.entered_at)} ({age(standing.as_of - state.entered_at)})"
+        glass = ", entered WITHOUT ITS GATE" if state.entered_without_gate else ""
+        yield "since", f"{iso(state.entered_at)} ({age(standing.as_of - state.entered_at)}){glass}"
     if standing.decision is not None:
         yield from _progress(standing.decision)
     if state.exists:

@@ -73,7 +73,8 @@ def _where(survey: Survey, document: Mapping[str, Any]) -> str:
         place = f"phase {stands} ({survey.decision.audience}) since {_minute(document['since'])}"
     else:
         place = f"{stands} since {_minute(document['since'])}; judged by phase {survey.phase}"
-    return f"{place} · as of {_minute(document['as_of'])}"
+    glass = " · ENTERED WITHOUT ITS GATE" if survey.state.entered_without_gate else ""
+    return f"{place}{glass} · as of {_minute(document['as_of'])}"
 
 
 def _span(item: JudgedWindow) -> str:
