@@ -14,6 +14,7 @@ from statistics import median
 
 from checker.analyzer.judge import JudgedWindow
 from checker.ledger.records import Record
+from checker.ledger.state import fold
 from checker.model import Comparison, Judgement, Status
 from checker.policy.model import Slo
 from checker.reporter.facts import criterion_text, threshold_of
@@ -43,12 +44,16 @@ class Day:
         return [row for item in self.windows for row in item.judgements if row.slo == slo]
 
 
-def daily_report(survey: Survey, records: Sequence[Record], day: date) -> str:
-    """The report as Markdown; `survey` must reach over `day` and the day before, `records` are the ledger's."""
+def daily_report(survey: Survey, records: Sequence[Record], day: date, days_end: Survey | None = None) -> str:
+    """The report as Markdown; `survey` must reach over `day` and the day before, `records` are the ledger's.
+
+    `days_end` is a survey made as of when the day's last window was closed: its gate is told beside that of now.
+    """
     today, before = Day.of(survey, day), Day.of(survey, day - _DAY)
     parts = [f"# {md(survey.policy.title)}: {day:%Y-%m-%d} (UTC)", _where(survey)]
     parts += [*_windows(survey, today, before), *_slos(survey, today, before)]
-    parts += ["## Gate", _gate(survey), "## What was recorded", _recorded(records, day), *_waiting(survey)]
+    parts += ["## Gate", *([_gate(days_end, "At the day's end")] if days_end else []), _gate(survey, "Now")]
+    parts += ["## What was recorded", _recorded(records, day), *_open_then(survey, records, day), *_waiting(survey)]
     parts.append(f"As the ledger and the logs had it {clock(survey.as_of)}.")
     return "\n\n".join(parts) + "\n"
 
@@ -98,17 +103,15 @@ def _causes(survey: Survey, item: JudgedWindow) -> str:
 
 def _slos(survey: Survey, today: Day, before: Day) -> Iterator[str]:
     yield "## SLOs"
-    heads = ["SLO", "Threshold", "Median", "Day before", "Worst", "In the window", "Margin of the worst"]
+    heads = ["SLO", "Threshold", "Median", "Day before", "Worst", "In the window", "Margin of the worst", "Day before"]
     yield table(heads, (_slo(survey.policy.slos[name], today, before) for name in survey.policy.slos))
 
 
 def _slo(slo: Slo, today: Day, before: Day) -> list[str]:
     rows, threshold = today.rows(slo.name), next(iter([*today.rows(slo.name), *before.rows(slo.name)]), None)
     if threshold is None:
-        return [md(slo.title), *["–"] * 6]
-    known = [row for row in rows if row.value is not None and math.isfinite(row.value)]
-    worst = max(known, key=_badness, default=None)
-    margin = margin_percent(worst.value, worst.threshold, slo.unit) if worst else None
+        return [md(slo.title), *["–"] * 7]
+    worst = _worst(rows)
     return [
         md(slo.title),
         md(threshold_of(slo, threshold)),
@@ -116,8 +119,19 @@ def _slo(slo: Slo, today: Day, before: Day) -> list[str]:
         md(_median(slo, before.rows(slo.name))),
         md(value_text(worst.value, slo.unit, worst.threshold)) if worst else "–",
         f"{worst.window.start:%H:%M}" if worst else "–",
-        "–" if margin is None else f"{margin:,} %",
+        _margin(slo, worst),
+        _margin(slo, _worst(before.rows(slo.name))),
     ]
+
+
+def _worst(rows: Sequence[Judgement]) -> Judgement | None:
+    known = [row for row in rows if row.value is not None and math.isfinite(row.value)]
+    return max(known, key=_badness, default=None)
+
+
+def _margin(slo: Slo, row: Judgement | None) -> str:
+    margin = margin_percent(row.value, row.threshold, slo.unit) if row else None
+    return "–" if margin is None else f"{margin:,} %"
 
 
 def _badness(row: Judgement) -> tuple[float, float]:
@@ -135,7 +149,12 @@ def _median(slo: Slo, rows: Sequence[Judgement]) -> str:
     return value_text(median(values), slo.unit, rows[0].threshold) if values else "–"
 
 
-def _gate(survey: Survey) -> str:
+def _gate(survey: Survey, when: str) -> str:
+    head = f"{when} (phase {md(survey.phase)}, {clock(survey.as_of)}):\n\n"
+    return head + _progress(survey)
+
+
+def _progress(survey: Survey) -> str:
     gate = survey.decision.gate
     if gate.error is not None:
         return f"It cannot be evaluated: {md(gate.error)}."
@@ -167,6 +186,15 @@ def _line(record: Record) -> Iterator[str]:
         yield f"- {at} {record.kind} by {md(data['by'])}: {md(data['reason'])}"
     elif record.kind == "approval":
         yield f"- {at} approval of {md(data['role'])} by {md(data['by'])} ({md(data['subject'])})"
+
+
+def _open_then(survey: Survey, records: Sequence[Record], day: date) -> Iterator[str]:
+    ended = datetime(day.year, day.month, day.day, tzinfo=UTC) + _DAY
+    if survey.as_of < ended:
+        return
+    incident = fold([record for record in records if record.at < ended]).open_incident
+    if incident is not None:
+        yield f"Open at the day's end: {md(incident.id)}, since {clock(incident.opened_at)}."
 
 
 def _waiting(survey: Survey) -> Iterator[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
+from checker.ledger.values import Incident, IncidentNote, RecordedNotice, RollbackRecord
 from checker.policy.model import OFF
-from checker.reporter.recovery_plan import has_held
+from checker.reporter.recovery_plan import has_held, planned
 from checker.reporter.runbook.log import log_lines
 from checker.reporter.runbook.markdown import clock, code, fenced, indented, md, step
 from checker.reporter.runbook.recovery import recovery_table
+from checker.reporter.runbook.report import approval_text
 from checker.reporter.runbook.view import IncidentView
 from checker.reporter.shell import command_line
 
@@ -54,7 +55,7 @@ def _why_not(incident: Incident) -> str:
 
 def _steps(view: IncidentView) -> Iterator[str]:
     if view.incident is not None and not view.incident.violations:
-        yield from _steps_of_a_source(view)
+        yield from _steps_of_a_source(view, view.incident)
         return
     yield _confirm(view)
     yield _stop(view)
@@ -64,24 +65,35 @@ def _steps(view: IncidentView) -> Iterator[str]:
     yield _approve(view)
 
 
-def _steps_of_a_source(view: IncidentView) -> Iterator[str]:
-    incident = view.incident
-    closes = f"phasegate incident --cancel {view.subject} --by NAME --reason TEXT"
-    yield step(1, False, "Look at the collector's source; the log below says which windows it was given up in.")
-    done = incident is not None and incident.closed_at is not None
-    yield step(2, done, f"Close the incident once it delivers again:\n\n{indented(fenced(closes, 'sh'))}")
+def _step(view: IncidentView, number: int, is_done: bool, text: str, *further: str) -> str:
+    """A step: its text, further paragraphs, and what people noted of it."""
+    notes = [f"{clock(note.at)}, {md(note.by)}: {md(note.text)}" for note in _notes(view, number)]
+    return step(number, is_done, "\n\n".join([text, *map(indented, [*further, *notes])]))
+
+
+def _notes(view: IncidentView, number: int) -> list[IncidentNote]:
+    return [note for note in view.incident.notes if note.step == number] if view.incident else []
+
+
+def _steps_of_a_source(view: IncidentView, incident: Incident) -> Iterator[str]:
+    closes = ("phasegate", "incident", f"--cancel={view.subject}", "--by=NAME", "--reason=TEXT")
+    looked = "Look at the collector's source; the log below says which windows it was given up in."
+    yield _step(view, 1, bool(_notes(view, 1)), looked)
+    closed = "Close the incident once it delivers again:"
+    yield _step(view, 2, incident.closed_at is not None, closed, fenced(command_line(closes), "sh"))
 
 
 def _confirm(view: IncidentView) -> str:
-    notice = next((row for row in view.notices if row.outcome == "violation"), None)
-    told = "No notice was asked for." if notice is None else _delivered(notice)
-    is_done = notice is not None and notice.delivered_at is not None
+    asked = [notice for notice in view.notices if notice.outcome == "violation"]
+    firsts = {notice.channel: notice for notice in reversed(asked)}  # of each channel the one that told it first
+    told = [_delivered(notice) for notice in reversed(firsts.values())] or ["No notice was asked for."]
+    is_done = any(notice.delivered_at is not None for notice in asked) or bool(_notes(view, 1))
     text = "Confirm `rollback_required=true` in the incident's notice, and copy its command."
-    return step(1, is_done, f"{text} {told}\n\n{indented(fenced(_guarded(view), 'sh'))}")
+    return _step(view, 1, is_done, f"{text} {' '.join(told)}", fenced(_guarded(view), "sh"))
 
 
 def _delivered(notice: RecordedNotice) -> str:
-    where = f"{code(notice.notice)} to {code(notice.channel)}"
+    where = f"{code(notice.notice)} to {code(notice.channel)}, recorded {clock(notice.at)},"
     if notice.delivered_at is not None:
         return f"{where} was delivered {clock(notice.delivered_at)} ({code(notice.receipt or '')})."
     if notice.kept:
@@ -96,33 +108,21 @@ def _guarded(view: IncidentView) -> str:
 
 
 def _stop(view: IncidentView) -> str:
-    notes = view.incident.notes if view.incident else ()
-    done = next((note for note in notes if note.step == STOP_COLLECTOR), None)
     text = f"Stop the running Collector of phase {md(view.phase)} (target {code(view.policy.target)})."
-    if done is not None:
-        return step(2, True, f"{text} {clock(done.at)}, {md(done.by)}: {md(done.text)}")
-    if view.incident is None:
-        return step(2, False, text)
-    told = (
-        "phasegate",
-        "incident",
-        f"--note={view.subject}",
-        f"--step={STOP_COLLECTOR}",
-        "--by=NAME",
-        "--reason=stopped",
-    )
-    return step(2, False, f"{text} Then record it:\n\n{indented(fenced(command_line(told), 'sh'))}")
+    if _notes(view, STOP_COLLECTOR) or view.incident is None or view.incident.closed_at is not None:
+        return _step(view, STOP_COLLECTOR, bool(_notes(view, STOP_COLLECTOR)), text)
+    options = (f"--note={view.subject}", f"--step={STOP_COLLECTOR}", "--by=NAME", "--reason=stopped")
+    told = command_line(("phasegate", "incident", *options))
+    return _step(view, STOP_COLLECTOR, False, f"{text} Then record it:", fenced(told, "sh"))
 
 
 def _roll_back(view: IncidentView) -> str:
     made = [row for row in view.rollbacks if row.event != "proposed"]
-    ended = next((row for row in made if row.event == "ended"), None)
-    parts = [f"Roll back, with `--yes` to have it run, or by hand and then `--done`: {code(_guarded(view))}"]
-    parts += [indented(_attempt(row)) for row in made]
-    unknown = view.state.rollback_unknown
-    if unknown is not None and unknown in made:
-        parts.append(indented(_unknown(view)))
-    return step(3, ended is not None, "\n\n".join(parts))
+    further = [fenced(_guarded(view), "sh"), *map(_attempt, made)]
+    if view.state.rollback_unknown is not None and view.state.rollback_unknown in made:
+        further.append(_unknown(view))
+    text = "Roll back, with `--yes` to have it run, or by hand and then `--done`:"
+    return _step(view, 3, view.ended is not None, text, *further)
 
 
 def _attempt(row: RollbackRecord) -> str:
@@ -142,46 +142,49 @@ def _unknown(view: IncidentView) -> str:
 
 
 def _guard(view: IncidentView) -> str:
-    to = view.policy.phase_before(view.phase) if view.phase in view.policy.phase_names else OFF
-    ended = next((row for row in view.rollbacks if row.event == "ended"), None)
-    held = ended is not None and ended.phase_to == to
-    return step(
-        4, held, f"One phase only: {md(view.phase)} → {md(to)}. The command refuses any other, and a second time."
-    )
+    to, ended = view.phase_before, view.ended
+    if to is None:
+        return _step(view, 4, False, f"One phase only. The policy has no phase {md(view.phase)}: look where it led.")
+    way = f"One phase only: {md(view.phase)} → {md(to)}. The command refuses any other, and a second time."
+    elsewhere = ended is not None and ended.phase_to != to
+    told = [f"**It went to {md(ended.phase_to)} instead.**"] if ended and elsewhere else []
+    return _step(view, 4, ended is not None and not elsewhere, way, *told)
 
 
 def _recover(view: IncidentView) -> str:
     rollback, incident = view.policy.rollback, view.incident
     every, whole = rollback.recovery_every, rollback.recovery_for
     plan = f"every {int(every.total_seconds() // 60)} min for {int(whole.total_seconds() // 60)} min"
-    text = f"Run the Collector {plan}, and confirm that the SLOs have recovered."
+    led_to = view.ended.phase_to if view.ended else view.phase_before
+    means = "no event of the target comes any more" if led_to == OFF else "the SLOs have recovered"
+    text = f"Run the Collector {plan}, and confirm that {means}."
+    if incident is None and view.ended is not None:
+        times = ", ".join(f"{due:%H:%M}" for due in planned(view.ended.at, every, whole))
+        return _step(view, 5, False, f"{text} No incident was open, so nothing records the checks: {times} UTC.")
     if incident is None or incident.rolled_back_at is None:
-        return step(5, False, f"{text} The times stand here once the rollback has ended.")
-    checks = [(check.window_end, check.met) for check in incident.recovery]
-    return step(
-        5, has_held(checks, every, whole), f"{text}\n\n{indented(recovery_table(incident, every, whole, view.as_of))}"
-    )
+        return _step(view, 5, False, f"{text} The times stand here once the rollback has ended.")
+    has_recovered = has_held([(check.window_end, check.met) for check in incident.recovery], every, whole)
+    return _step(view, 5, has_recovered, text, recovery_table(incident, every, whole, view.as_of))
 
 
 def _approve(view: IncidentView) -> str:
     roles = view.policy.phases[-1].approvers
     given = {row.role: row for row in view.approvals}
-    told = [
-        f"{md(role)}: approved {clock(given[role].at)} by {md(given[role].by)}"
-        if role in given
-        else f"{md(role)}: missing"
-        for role in roles
-    ]
     left = [role for role in roles if role not in given]
-    entries = f"Put the {_entries(view)} entries of the log into the incident report, and have it approved."
-    text = f"{entries} {'. '.join(told)}."
-    if not left or view.incident is None:
-        return step(6, not left, text)
+    if view.incident is None:
+        return _step(view, 6, False, f"Keep the {_entries(view)} entries of the log. {_NO_APPROVAL}")
+    told = ". ".join(approval_text(role, given.get(role)) for role in roles) or "The policy names no role for it"
+    text = f"Have the incident report, with the {_entries(view)} entries of the log, approved. {told}."
     commands = "\n".join(
         command_line(("phasegate", "approve", f"--role={role}", f"--incident={view.subject}", "--by=NAME"))
         for role in left
     )
-    return step(6, False, f"{text}\n\n{indented(fenced(commands, 'sh'))}")
+    return _step(view, 6, bool(roles) and not left, text, *([fenced(commands, "sh")] if left else []))
+
+
+_NO_APPROVAL = (
+    "An approval is of an incident, and there was none; who answers for it says so where you keep such things."
+)
 
 
 def _entries(view: IncidentView) -> str:

@@ -9,33 +9,49 @@ from checker.ledger.values import Incident, RecoveryCheck
 from checker.reporter.recovery_plan import met_in_a_row, planned
 from checker.reporter.runbook.markdown import clock, md, table
 
+MOST_MISSING = 12  # checks in a row that are told one by one
+_MISSING = "**missing**; the count begins anew"
+
 
 def recovery_table(incident: Incident, every: timedelta, whole: timedelta, as_of: datetime) -> str:
-    """Every check that was made, and those that are still needed for a whole recovery, in order."""
-    rows = (
-        [str(number), clock(due), _told(check, due, as_of)]
-        for number, (due, check) in enumerate(_checks(incident, every, whole), start=1)
-    )
-    return table(["Check", "Due", "Result"], rows)
+    """Every check that was made or left out, and those that are still needed for a whole recovery, in order."""
+    told = [*_past(incident, every, whole), *_to_come(incident, every, whole, as_of)]
+    if not told:
+        return "No check was made before it was closed."
+    return table(["Check", "Due", "Result"], ([str(number), *row] for number, row in enumerate(told, start=1)))
 
 
-def _checks(incident: Incident, every: timedelta, whole: timedelta) -> Iterator[tuple[datetime, RecoveryCheck | None]]:
-    """The recorded checks, then those to come: as many as a whole recovery still needs."""
+def _past(incident: Incident, every: timedelta, whole: timedelta) -> Iterator[tuple[str, str]]:
+    """The recorded checks, and what lies between them without a record."""
     if incident.rolled_back_at is None:
         return
-    yield from ((check.window_end, check) for check in incident.recovery)
-    if incident.closed_at is not None:
+    due = planned(incident.rolled_back_at, every, whole)[0]
+    for check in sorted(incident.recovery, key=lambda row: row.window_end):
+        yield from _missing(due, check.window_end, every)
+        yield clock(check.window_end), _told(check)
+        due = check.window_end + every
+
+
+def _missing(due: datetime, until: datetime, every: timedelta) -> Iterator[tuple[str, str]]:
+    count = max(0, -(-(until - due) // every))
+    for number in range(min(count, MOST_MISSING)):
+        yield clock(due + every * number), _MISSING
+    if count > MOST_MISSING:
+        yield f"until {clock(until)}", f"**{count - MOST_MISSING} more missing**"
+
+
+def _to_come(incident: Incident, every: timedelta, whole: timedelta, as_of: datetime) -> Iterator[tuple[str, str]]:
+    """As many checks as a whole recovery still needs; none once the incident is closed."""
+    if incident.rolled_back_at is None or incident.closed_at is not None:
         return
     checks = [(check.window_end, check.met) for check in incident.recovery]
-    needed = -(-whole // every) - met_in_a_row(checks, every)
-    due = checks[-1][0] + every if checks else planned(incident.rolled_back_at, every, whole)[0]
-    for number in range(needed):
-        yield due + every * number, None
+    first = checks[-1][0] + every if checks else planned(incident.rolled_back_at, every, whole)[0]
+    for number in range(-(-whole // every) - met_in_a_row(checks, every)):
+        due = first + every * number
+        yield clock(due), "due, not made yet" if due <= as_of else "to come"
 
 
-def _told(check: RecoveryCheck | None, due: datetime, as_of: datetime) -> str:
-    if check is None:
-        return "due, not made yet" if due <= as_of else "to come"
+def _told(check: RecoveryCheck) -> str:
     if check.met:
         return f"met ({md(check.outcome)})"
     slos = f": {', '.join(map(md, sorted(check.violations)))}" if check.violations else ""

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 from checker.analyzer.explain import RowsBehind
 from checker.analyzer.judge import JudgedWindow
+from checker.ledger.values import Approval
 from checker.model import Judgement, Status, Window
 from checker.policy.model import Policy
 from checker.reporter.charts import Chart, Point
 from checker.reporter.facts import threshold_of
 from checker.reporter.redact import redacted
-from checker.reporter.runbook.markdown import clock, code, md, table
+from checker.reporter.runbook.markdown import clock, code, fenced, md, table
 from checker.reporter.runbook.view import IncidentView
 from checker.units import counted, margin_percent, value_text
 from checker.whole_file import safe_name
+
+_SINCE = "What was approved since stands in [runbook.md](runbook.md)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def incident_report(view: IncidentView, evidence: Evidence | None, why_none: str
         parts.append(f"The logs could not be looked into: {md(why_none)}.")
     else:
         parts += ["## The windows around it", _windows(view.policy, evidence), *_slos(view, evidence)]
-    parts += ["## Approval", _approval(view), f"As the ledger had it {clock(view.as_of)}."]
+    parts += [*_entries(view), "## Approval", _approval(view), _SINCE, f"As the ledger had it {clock(view.as_of)}."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -46,6 +49,12 @@ def violated_slos(view: IncidentView) -> list[str]:
     """The SLOs that were violated, in the policy's order."""
     found = {slo for _, slo in view.incident.violations} if view.incident else set()
     return [name for name in view.policy.slos if name in found]
+
+
+def drawn_slos(view: IncidentView, evidence: Evidence) -> list[str]:
+    """The violated SLOs that a window around the violation was judged by."""
+    judged = {row.slo for item in evidence.around for row in item.judgements}
+    return [name for name in violated_slos(view) if name in judged]
 
 
 def plot_name(slo: str) -> str:
@@ -97,7 +106,8 @@ def _slos(view: IncidentView, evidence: Evidence) -> Iterator[str]:
         row = next((row for row in judged.judgements if row.slo == name), None) if judged else None
         if row is not None:
             yield _how_far(view.policy, row)
-        yield f"![{md(slo.title)} around the violation]({plot_name(name)})"
+        if name in drawn_slos(view, evidence):
+            yield f"![{md(slo.title)} around the violation]({plot_name(name)})"
         for found in evidence.rows.get(name, ()):
             yield from _rows(view.policy, found)
 
@@ -131,9 +141,23 @@ def _text(value: object) -> str:
     return "–" if value is None else str(value)
 
 
+def _entries(view: IncidentView) -> Iterator[str]:
+    """What the Runbook's log was told of the rollback, word for word."""
+    told = [notice for notice in view.notices if notice.outcome == "rollback"]
+    if told:
+        yield "## The rollback"
+    for notice in told:
+        yield f"{clock(notice.at)}, {code(notice.notice)} ({md(notice.state or '')}):\n\n{fenced(notice.text)}"
+
+
 def _approval(view: IncidentView) -> str:
     given = {row.role: row for row in view.approvals}
-    return "\n".join(
-        f"- {md(role)}: {f'approved {clock(given[role].at)} by {md(given[role].by)}' if role in given else 'missing'}"
-        for role in view.policy.phases[-1].approvers
+    roles = view.policy.phases[-1].approvers
+    return (
+        "\n".join(f"- {approval_text(role, given.get(role))}" for role in roles) or "The policy names no role for it."
     )
+
+
+def approval_text(role: str, given: Approval | None) -> str:
+    """Whether a role has approved, when, and who did it for the role."""
+    return f"{md(role)}: {f'approved {clock(given.at)} by {md(given.by)}' if given else 'missing'}"

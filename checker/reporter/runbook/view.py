@@ -43,8 +43,19 @@ class IncidentView:
 
     @property
     def approvals(self) -> tuple[Approval, ...]:
-        """Approvals of what was done about it."""
-        return tuple(row for row in self.state.approvals if row.incident == self.subject)
+        """Approvals of what was done about it; one of an advance or of a change is none of these."""
+        about = (row for row in self.state.approvals if row.incident == self.subject)
+        return tuple(row for row in about if row.subject == "incident")
+
+    @property
+    def ended(self) -> RollbackRecord | None:
+        """How its rollback ended, None where it has not."""
+        return next((row for row in self.rollbacks if row.event == "ended"), None)
+
+    @property
+    def phase_before(self) -> str | None:
+        """Where a rollback leads, None where the policy no longer has the phase."""
+        return self.policy.phase_before(self.phase) if self.phase in self.policy.phase_names else None
 
     @property
     def phase(self) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from checker.regular import is_link
 from checker.reporter import charts
 from checker.reporter.runbook.page import runbook
-from checker.reporter.runbook.report import Evidence, chart, incident_report, plot_name, violated_slos
+from checker.reporter.runbook.report import Evidence, chart, drawn_slos, incident_report, plot_name
 from checker.reporter.runbook.view import IncidentView
 from checker.whole_file import safe_name, write_whole
 
@@ -32,7 +33,7 @@ def write_report(reports: Path, view: IncidentView, evidence: Evidence | None, w
     write_changed(folder / REPORT, incident_report(view, evidence, why_none).encode())
     if evidence is None:
         return
-    for slo in violated_slos(view):
+    for slo in drawn_slos(view, evidence):
         try:
             drawn = charts.svg(chart(view.policy, slo, evidence.around))
         except charts.NoCharts as fault:
@@ -43,7 +44,7 @@ def write_report(reports: Path, view: IncidentView, evidence: Evidence | None, w
 def _instead(text: str) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" width="520" height="40" role="img">'
-        f'<text x="8" y="24" font-family="sans-serif" font-size="12">{text}</text></svg>\n'
+        f'<text x="8" y="24" font-family="sans-serif" font-size="12">{escape(text)}</text></svg>\n'
     )
 
 
