@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from checker.acting import rollback_teller
@@ -26,6 +26,7 @@ from checker.whole_file import safe_name, write_whole
 from checker.windows import window_at
 
 INITIATOR = "phasegate"
+APPROVED_WITHIN = timedelta(days=7)  # how long after its end an incident's report is still renewed
 
 
 @dataclass(slots=True)
@@ -163,8 +164,9 @@ class Reporter:
 
 
 def _may_change(view: IncidentView) -> bool:
-    """Whether the logs around the incident may still get windows: its report is renewed as long as it is open."""
-    return view.incident is not None and view.incident.closed_at is None
+    """Whether the report is renewed: as long as the incident is open, and for a week to come for its approvals."""
+    incident = view.incident
+    return incident is not None and (incident.closed_at is None or view.as_of - incident.closed_at < APPROVED_WITHIN)
 
 
 def waits_for_a_person(policy: Policy, state: LedgerState, incident: str, now: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,7 +109,11 @@ def _daily(governed: Governed, request: Request, past: Past, folder: Path, day: 
     if past.state.phase is None and not request.phase:
         raise UsageError("report --daily: the ledger names no phase; say with --phase which one judges")
     windows = -(-(request.as_of - first) // governed.policy.window)
-    text = daily_report(survey(governed, request, past, windows), past.records, wanted)
+    end = first + timedelta(days=2) + governed.policy.lateness
+    then = past.until(end)
+    is_known = end <= request.as_of and (then.state.phase is not None or request.phase)
+    days_end = survey(governed, replace(request, as_of=end), then, 1) if is_known else None
+    text = daily_report(survey(governed, request, past, windows), past.records, wanted, days_end)
     try:
         write_whole(folder / "daily" / f"{wanted}.md", text.encode("utf-8", "backslashreplace"))
     except OSError as fault:
