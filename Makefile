@@ -51,7 +51,7 @@ queries: $(READY) ## Run the queries' own tests.
 test: $(READY) ## Run all tests, the queries' own among them.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 	@$(BIN)/phasegate test --policy $(POLICY)
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash

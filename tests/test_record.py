@@ -129,7 +129,7 @@ def test_a_violation_opens_one_incident_and_further_ones_are_added(tmp_path: Pat
 
 
 def test_good_windows_alone_never_end_an_incident(tmp_path: Path) -> None:
-    rollout = rolled_out(tmp_path, "B", ["violation", *["met"] * 8])
+    rollout = rolled_out(tmp_path, "B", ["violation", *["met"] * 3])
     assert rollout.state.open_incident is not None
 
 
