@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -86,14 +86,7 @@ def approve_advance(
         given = state.advance_approvals(governed.judging_digest) | {role}
         left = [name for name in approvers if name not in given]
         told.append(f"approved: {role}, the advance out of {current}{_still(left)}")
-        data = {
-            "subject": "advance",
-            "role": role,
-            "by": person.by,
-            "reason": person.reason or None,
-            "judging_digest": governed.judging_digest,
-        }
-        return [Draft("approval", current, data)]
+        return [_approval("advance", current, role, person, {"judging_digest": governed.judging_digest})]
 
     records = _append(ledger, drafts, at)
     return told[0] + _numbered(records)
@@ -112,17 +105,15 @@ def approve_incident(policy: Policy, ledger: Path, incident_id: str, role: str, 
             told.append(f"{role} has approved {incident.id} already; nothing was recorded")
             return []
         told.append(f"approved: {role}, {incident.id}")
-        data = {
-            "subject": "incident",
-            "role": role,
-            "by": person.by,
-            "reason": person.reason or None,
-            "incident": incident.id,
-        }
-        return [Draft("approval", incident.phase, data)]
+        return [_approval("incident", incident.phase, role, person, {"incident": incident.id})]
 
     records = _append(ledger, drafts, at)
     return told[0] + _numbered(records)
+
+
+def _approval(subject: str, phase: str, role: str, person: Person, bound_to: Mapping[str, str]) -> Draft:
+    data = {"subject": subject, "role": role, "by": person.by, "reason": person.reason or None, **bound_to}
+    return Draft("approval", phase, data)
 
 
 def _still(left: Sequence[str]) -> str:
@@ -147,13 +138,18 @@ def _incident(state: LedgerState, name: str) -> Incident:
     raise UsageError(f"there is no incident {name!r}{nearest(name, names)} {known}")
 
 
+def _open_incident(state: LedgerState, name: str) -> Incident:
+    incident = _incident(state, name)
+    if incident.closed_at is not None:
+        raise Refused(f"{incident.id} was closed {iso(incident.closed_at)}; nothing was recorded")
+    return incident
+
+
 def note(ledger: Path, incident_id: str, person: Person, step: int | None, at: datetime) -> str:
     """Record what was done about the open incident, or that a step of its Runbook is. Raises Refused, UsageError."""
 
     def drafts(state: LedgerState) -> Sequence[Draft]:
-        incident = _incident(state, incident_id)
-        if incident.closed_at is not None:
-            raise Refused(f"{incident.id} was closed {iso(incident.closed_at)}; nothing was recorded")
+        incident = _open_incident(state, incident_id)
         data = {"event": "noted", "by": person.by, "reason": person.reason, "step": step}
         return [Draft("incident", incident.phase, data, id=incident.id)]
 
@@ -169,9 +165,7 @@ def cancel(governed: Governed, request: Request, incident_id: str, person: Perso
     about = decision_about(governed, replace(request, as_of=at), read_past(replace(request, as_of=at)))
 
     def drafts(state: LedgerState) -> Sequence[Draft]:
-        incident = _incident(state, incident_id)
-        if incident.closed_at is not None:
-            raise Refused(f"{incident.id} was closed {iso(incident.closed_at)}; nothing was recorded")
+        incident = _open_incident(state, incident_id)
         act = closing(incident, "cancelled", person.by, person.reason)
         data = {"event": "cancelled", "by": person.by, "reason": person.reason}
         closed = Draft("incident", incident.phase, data, id=incident.id)

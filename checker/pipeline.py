@@ -218,13 +218,10 @@ def decide_at(
     entry: datetime,
     what_if: bool,
     is_check: bool,
-    *,
-    ahead: bool = True,
 ) -> Decision:
     """Ask the gate with `newest` as the newest window, and decide over the windows that are `due`.
 
-    What `is_check` holds a change of what judges against the streak; without `ahead` it is not asked when the gate can
-    pass.
+    What `is_check` holds a change of what judges against the streak, and asks when the gate can pass.
     """
     governed, lens = history.governed, history.lens
     length = governed.policy.window
@@ -233,7 +230,7 @@ def decide_at(
     since = streak_start(length, entry, release_at, changed_at)
     at = lens.as_of
     gate = ask_gate(runner, history, newest, since, at)
-    if is_check and ahead:
+    if is_check:
         gate = replace(gate, earliest_pass=earliest_pass(runner, history, newest, since, gate))
     return decide(
         Case(

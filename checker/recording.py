@@ -17,7 +17,7 @@ from checker.model import CheckResult, Decision, Status, Window
 from checker.pipeline import Past, Request, check, judging_phase, read_past
 from checker.reporter.acts import act_notices, closing
 from checker.reporter.record import Books, recorded
-from checker.reporter.recovery_plan import has_held, planned
+from checker.reporter.recovery_plan import checks_needed, has_held, progress
 from checker.windows import iso
 
 QUERY_WAIT_S, MEASURING_WAIT_S = 5.0, 15.0  # what an act waits for the words of its notice
@@ -129,10 +129,8 @@ def _next_finding(governed: Governed, request: Request, past: Past) -> RecoveryF
     if incident is None or incident.rolled_back_at is None or past.state.phase is None:
         return None
     every = rollback.recovery_every
-    end = planned(incident.rolled_back_at, every, rollback.recovery_for)[0]
-    if incident.recovery:
-        end = max(end, incident.recovery[-1].window_end + every)
-    if end > request.as_of:
+    end = progress(incident, every, rollback.recovery_for).next_due
+    if end is None or end > request.as_of:
         return None
     recovering = Recovering(past.state.phase, incident.rolled_back_at, every)
     found = check_recovery(governed, request.logs, recovering, end, request.as_of, request.run)
@@ -170,7 +168,7 @@ def _recovery_drafts(
     every, whole = policy.rollback.recovery_every, policy.rollback.recovery_for
     if not has_held(checks, every, whole):
         return [draft], told
-    reason = f"the recovery held for {whole // every} checks up to {iso(finding.window.end)}"
+    reason = f"the recovery held for {checks_needed(every, whole)} checks up to {iso(finding.window.end)}"
     act = closing(incident, "ended", "phasegate", reason)
     about = decision_about(governed, request, past)
     notices = act_notices(policy, template_sources(policy), past.state, act, about)

@@ -122,6 +122,11 @@ def error_budget(threshold: Threshold, unit: str) -> float | None:
     return whole - threshold.limit
 
 
+def finite(value: float | None) -> float | None:
+    """The value, None for what JSON cannot hold; 0.0 for -0.0, which is no other value."""
+    return value + 0.0 if value is not None and math.isfinite(value) else None
+
+
 def counted(count: int, noun: str, nouns: str = "") -> str:
     """`1 sample`, `1,200 samples`; `nouns` is the plural where it takes more than an s."""
     return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"

@@ -69,6 +69,11 @@ def iso(instant: datetime) -> str:
     return f"{text}Z"
 
 
+def iso_or_none(instant: datetime | None) -> str | None:
+    """The instant as `iso` writes it; None where there is none."""
+    return None if instant is None else iso(instant)
+
+
 def parse_iso(text: str) -> datetime:
     """The instant that an ISO 8601 text with a zone names, in UTC.
 

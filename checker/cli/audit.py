@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from checker.cli import say
-from checker.cli.common import Instant, cache_option, open_request, read_governed, source_options, threads_option
+from checker.cli.common import (
+    Instant,
+    cache_option,
+    open_request,
+    read_governed,
+    source_options,
+    tell_torn,
+    threads_option,
+)
 from checker.windows import iso, stamp
 
 if TYPE_CHECKING:
@@ -63,8 +71,7 @@ def command(
         governed, "", None, as_of=as_of, logs=logs, ledger=ledger, use_cache=use_cache, threads=threads
     ) as request:
         past = read_past(request)
-        if past.torn:
-            say.note(f"ledger: {past.torn}")
+        tell_torn(past.torn)
         findings = audit(governed, request, past, since, until)
     if format_ == "json":
         say.document(to_text({"schema_version": 1, "findings": [_document(finding) for finding in findings]}))

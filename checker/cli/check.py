@@ -20,6 +20,7 @@ from checker.cli.common import (
     open_request,
     read_governed,
     source_options,
+    tell_torn,
     threads_option,
 )
 from checker.cli.formats.show import FORMATS, Screen, show
@@ -102,8 +103,7 @@ def command(
             result, past = told.result, told.past
         else:
             result = check(governed, request, past := read_past(request))
-    if past.torn:
-        say.note(f"ledger: {past.torn}")
+    tell_torn(past.torn)
     show(format_, result, governed.policy, _screen(source_arguments(ctx)))
     if not fixture:
         _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))

@@ -173,6 +173,12 @@ def ledger_file(governed: Governed, ledger: Path | None, *, is_written: bool = F
     return folder / f"{governed.policy.target}.jsonl"
 
 
+def tell_torn(torn: str | None) -> None:
+    """Say on stderr what a crash cut off of the ledger, where something was."""
+    if torn:
+        say.note(f"ledger: {torn}")
+
+
 @contextmanager
 def open_request(
     governed: Governed,

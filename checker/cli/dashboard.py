@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from checker.cli import say
-from checker.cli.common import cache_option, open_request, read_governed, reports_folder, source_options, threads_option
+from checker.cli.common import (
+    cache_option,
+    open_request,
+    read_governed,
+    reports_folder,
+    source_options,
+    tell_torn,
+    threads_option,
+)
 
 
 @click.command("dashboard")
@@ -45,8 +53,7 @@ def command(
         governed, phase or "", None, as_of=as_of, logs=logs, ledger=ledger, use_cache=use_cache, threads=threads
     ) as request:
         past = read_past(request)
-        if past.torn:
-            say.note(f"ledger: {past.torn}")
+        tell_torn(past.torn)
         if past.state.phase is None and phase is None:
             raise UsageError("the ledger names no phase; say with --phase which one judges")
         found = survey(governed, request, past)

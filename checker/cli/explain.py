@@ -20,6 +20,7 @@ from checker.cli.common import (
     open_request,
     read_governed,
     source_options,
+    tell_torn,
     threads_option,
 )
 from checker.cli.sources import Place, shown_folder, source_arguments
@@ -112,8 +113,7 @@ def _decision(governed: Governed, request: Request, at: datetime | None, place: 
             f"there is no batch in {place.shown}; point --logs at the folder of batches, or make some with simulate"
         )
     past = read_past(request)
-    if past.torn:
-        say.note(f"ledger: {past.torn}")
+    tell_torn(past.torn)
     if at is None:
         return check(governed, request, past).decision
     length, lateness = governed.policy.window, governed.policy.lateness

@@ -8,8 +8,16 @@ from pathlib import Path
 import click
 
 from checker.cli import say
-from checker.cli.common import clock, ledger_file, read_governed
-from checker.cli.people import acting, check_target, login_name, logs_option, recorded_where, target_option, tell_torn
+from checker.cli.common import clock, ledger_file, read_governed, tell_torn
+from checker.cli.people import (
+    acting,
+    check_target,
+    login_name,
+    logs_option,
+    one_line,
+    recorded_where,
+    target_option,
+)
 from checker.errors import UsageError
 
 WIDTH = 80
@@ -53,12 +61,10 @@ def command(
 
 
 def _said(option: str, value: str | None) -> str:
-    from checker.units import plain
-
-    shown = plain(" ".join((value or "").split()))
-    if not shown or len(shown) > 500:
-        raise click.UsageError(f"{option}: expected a text of 1 to 500 characters")
-    return shown
+    try:
+        return one_line(value or "")
+    except click.BadParameter as fault:
+        raise click.UsageError(f"{option}: {fault.message}") from None
 
 
 def _record(

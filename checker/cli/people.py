@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from checker.cli import say
-from checker.cli.common import NO_LEDGER, Instant, check_ahead, ledger_file, open_request, policy_option, read_governed
+from checker.cli.common import (
+    NO_LEDGER,
+    Instant,
+    check_ahead,
+    ledger_file,
+    open_request,
+    policy_option,
+    read_governed,
+    tell_torn,
+)
 from checker.errors import UsageError
 from checker.units import plain
 
@@ -26,10 +34,12 @@ LONGEST_TEXT = 500  # characters of a name or a reason
 
 
 def _text(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """The value on one line and without characters that would act on a terminal; never empty."""
     del ctx
-    if value is None:
-        return None
+    return None if value is None else one_line(value, param)
+
+
+def one_line(value: str, param: click.Parameter | None = None) -> str:
+    """The text on one line, without characters that would act on a terminal. Raises BadParameter for an empty one."""
     shown = plain(" ".join(value.split()))
     if not shown or len(shown) > LONGEST_TEXT:
         raise click.BadParameter(f"expected a text of 1 to {LONGEST_TEXT} characters", param=param)
@@ -99,12 +109,6 @@ def ledger_to_act_on(governed: Governed, ledger: Path | None) -> tuple[Path, Led
     found = read_ledger(file, END_OF_TIME)
     tell_torn(found.torn)
     return file, fold(found.records)
-
-
-def tell_torn(torn: str | None) -> None:
-    """Say on stderr what a crash cut off, where something was."""
-    if torn:
-        say.note(f"ledger: {torn}")
 
 
 def check_target(governed: Governed, target: str | None) -> None:

@@ -16,6 +16,7 @@ from checker.cli.common import (
     open_request,
     read_governed,
     source_options,
+    tell_torn,
     threads_option,
 )
 from checker.errors import CannotDecide, UsageError
@@ -66,8 +67,7 @@ def command(
         threads=threads,
     ) as request:
         past = read_past(request)
-        if past.torn:
-            say.note(f"ledger: {past.torn}")
+        tell_torn(past.torn)
         codes = set(_show(replay(governed, request, past, since, until), format_))
     if not codes:
         raise CannotDecide("no window of the span is closed; nothing was judged (look at --since, --until and --as-of)")

@@ -19,6 +19,7 @@ from checker.cli.common import (
     read_governed,
     reports_folder,
     source_options,
+    tell_torn,
     threads_option,
 )
 from checker.errors import NotRecorded, UsageError
@@ -79,8 +80,7 @@ def command(
         if request.ledger is None:
             raise UsageError("report: there is nothing to deliver without a ledger")
         past = read_past(request)
-        if past.torn:
-            say.note(f"ledger: {past.torn}")
+        tell_torn(past.torn)
         if not past.state.exists:
             raise UsageError("report: the ledger is empty; `phasegate check --record` writes what is to be delivered")
         check_ahead(as_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from checker.cli.common import (
     open_request,
     read_governed,
     source_options,
+    tell_torn,
     threads_option,
 )
 
@@ -58,11 +60,8 @@ def command(
     with open_request(
         governed, phase or "", None, as_of=as_of, logs=logs, ledger=ledger, use_cache=use_cache, threads=threads
     ) as request:
-        from dataclasses import replace
-
         past = read_past(request)
-        if past.torn:
-            say.note(f"ledger: {past.torn}")
+        tell_torn(past.torn)
         judging = phase or judging_phase(governed.policy, past.state, "")
         if not judging:
             raise UsageError("the ledger names no phase; say with --phase which one judges")

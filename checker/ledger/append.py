@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,6 @@ class LedgerWriter:
     path: Path
     ledger: Ledger
     _descriptor: int
-    appended: list[Record] = field(default_factory=list)
 
     def append(self, drafts: Sequence[Draft], at: datetime) -> tuple[Record, ...]:
         """Append records, all of them or none, made at `at`; on disk when this returns.
@@ -63,7 +62,6 @@ class LedgerWriter:
         records, lines, end = _lines(drafts, at, end)
         self._write(b"".join(lines))
         self.ledger = Ledger((*self.ledger.records, *records), None, end)
-        self.appended += records
         return tuple(records)
 
     def append_now(self, drafts: Sequence[Draft], now: datetime) -> tuple[Record, ...]:

@@ -16,7 +16,9 @@ from hashlib import sha256
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from checker.analyzer.judge import JudgedWindow
 from checker.model import Status
+from checker.policy.model import Slo
 from checker.units import counted, plain
 
 if TYPE_CHECKING:
@@ -67,6 +69,14 @@ class Chart:
     points: tuple[Point, ...]
     threshold: float
     warn: float | None = None
+
+
+def slo_chart(slo: Slo, windows: Sequence[JudgedWindow]) -> Chart:
+    """An SLO over these windows, with what the newest of them was held against; some of them was judged by it."""
+    rows = [(item.window, row) for item in windows for row in item.judgements if row.slo == slo.name]
+    points = tuple(Point(window.start, row.value, row.status) for window, row in rows)
+    threshold = rows[-1][1].threshold
+    return Chart(slo.title, slo.unit, points, threshold.limit, threshold.warn_limit)
 
 
 @lru_cache(maxsize=64)

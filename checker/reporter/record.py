@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from checker.analyzer.history import RETRY_EXHAUSTED
 from checker.ledger.append import Draft
 from checker.ledger.state import LedgerState
 from checker.ledger.values import Incident
@@ -16,7 +17,6 @@ from checker.reporter.incidents import RETRY, VIOLATION, incident_drafts
 from checker.reporter.render import has_come, notice_id, notice_text
 from checker.windows import iso
 
-RETRY_EXHAUSTED = "collector.retry_exhausted"
 _OF_WINDOWS = ("ok", "warn", "violation", "no_verdict")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from checker.cli.formats.layout import Line, Span, paint, wrapped
 from checker.ledger.values import Incident
-from checker.windows import iso
+from checker.windows import iso, iso_or_none
 
 _LABEL_WIDTH = 12
 
@@ -65,12 +65,12 @@ def incident_documents(incidents: Sequence[Incident]) -> list[dict[str, Any]]:
             "violations": [{"window": start, "slo": slo} for start, slo in _violations(incident)],
             "rollback_required": incident.rollback_required,
             "rollback_active": incident.rollback_active,
-            "rolled_back_at": iso(incident.rolled_back_at) if incident.rolled_back_at else None,
+            "rolled_back_at": iso_or_none(incident.rolled_back_at),
             "recovery": [
                 {"due": iso(check.window_end), "met": check.met, "outcome": check.outcome}
                 for check in incident.recovery
             ],
-            "closed_at": iso(incident.closed_at) if incident.closed_at else None,
+            "closed_at": iso_or_none(incident.closed_at),
             "outcome": incident.outcome,
             "closed_by": incident.closed_by,
             "closed_reason": incident.closed_reason,

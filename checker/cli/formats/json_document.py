@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from checker.model import CheckResult, Decision, GateResult, InputCounts, Judgement, Notice, Provenance, Window
 from checker.policy.model import Policy
 from checker.reporter.shell import command_line
+from checker.units import finite
 from checker.windows import iso
 
 SCHEMA_VERSION = 1
@@ -78,15 +78,10 @@ def _window(window: Window) -> dict[str, str]:
     return {"start": iso(window.start), "end": iso(window.end)}
 
 
-def _finite(value: float | None) -> float | None:
-    """None for what JSON cannot hold; 0.0 for -0.0, which is no other value."""
-    return value + 0.0 if value is not None and math.isfinite(value) else None
-
-
 def _judgement(row: Judgement) -> dict[str, Any]:
     return {
         "slo": row.slo,
-        "value": _finite(row.value),
+        "value": finite(row.value),
         "samples": row.samples,
         "threshold": row.threshold.limit,
         "status": row.status.value,
@@ -99,7 +94,7 @@ def _slo(row: Judgement, policy: Policy) -> dict[str, Any]:
         "slo": row.slo,
         "title": slo.title,
         "query": slo.query,
-        "value": _finite(row.value),
+        "value": finite(row.value),
         "unit": slo.unit,
         "comparison": row.threshold.comparison.value,
         "threshold": row.threshold.limit,
@@ -121,8 +116,8 @@ def _gate(gate: GateResult) -> dict[str, Any]:
         "criteria": [
             {
                 "criterion": row.criterion,
-                "observed": _finite(row.observed),
-                "required": _finite(row.required),
+                "observed": finite(row.observed),
+                "required": finite(row.required),
                 "passed": row.passed,
                 "since": None if row.since is None else iso(row.since),
                 "reason": row.reason,

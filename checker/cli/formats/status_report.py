@@ -15,9 +15,9 @@ from checker.ledger.values import Incident, RecordedNotice, RollbackRecord
 from checker.model import Decision
 from checker.policy.model import Policy
 from checker.reporter.facts import criterion_text
-from checker.reporter.recovery_plan import met_in_a_row, planned
+from checker.reporter.recovery_plan import progress
 from checker.units import counted
-from checker.windows import iso
+from checker.windows import iso, iso_or_none
 
 NOTICES_SHOWN = 5
 _LABEL_WIDTH = 18
@@ -119,11 +119,10 @@ def _rollback(state: LedgerState) -> str:
 def _recovery(incident: Incident | None, policy: Policy) -> Iterator[tuple[str, str]]:
     if incident is None or incident.rolled_back_at is None:
         return
-    every, whole = policy.rollback.recovery_every, policy.rollback.recovery_for
-    checks = [(check.window_end, check.met) for check in incident.recovery]
+    recovery = progress(incident, policy.rollback.recovery_every, policy.rollback.recovery_for)
     newest = incident.recovery[-1] if incident.recovery else None
-    due = newest.window_end + every if newest else planned(incident.rolled_back_at, every, whole)[0]
-    told = f"{met_in_a_row(checks, every)} of {whole // every} checks met in a row; the next is due {iso(due)}"
+    due = iso_or_none(recovery.next_due)
+    told = f"{recovery.met_in_a_row} of {recovery.needed} checks met in a row; the next is due {due}"
     yield "recovery", told + (f"; the newest was {newest.outcome}" if newest and not newest.met else "")
 
 
@@ -179,9 +178,9 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
         "as_of": iso(standing.as_of),
         "ledger": state.exists,
         "phase": state.phase,
-        "since": _iso(state.entered_at),
+        "since": iso_or_none(state.entered_at),
         "outcome": decision.outcome.value if decision else None,
-        "window": _iso(decision.window.start if decision else None),
+        "window": iso_or_none(decision.window.start if decision else None),
         "gate": decision_document(decision, policy)["gate"] if decision else None,
         "approvals_missing": list(decision.approvals_missing) if decision else None,
         "incident": _incident_document(state.open_incident, policy),
@@ -189,22 +188,18 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
         "rollback": _rollback_document(state.rollbacks[-1]) if state.rollbacks else None,
         "rollback_unknown": state.rollback_unknown is not None,
         "freeze": freeze.told if (freeze := policy.freeze_at(standing.as_of)) else None,
-        "pause": {"by": pause.by, "reason": pause.reason, "until": _iso(pause.until)} if pause else None,
+        "pause": {"by": pause.by, "reason": pause.reason, "until": iso_or_none(pause.until)} if pause else None,
         "notices": [_notice_document(notice) for notice in reversed(state.notices[-NOTICES_SHOWN:])],
-        "newest_batch": _iso(newest),
+        "newest_batch": iso_or_none(newest),
         "newest_batch_age_s": int((standing.as_of - newest - policy.window).total_seconds()) if newest else None,
         "phases_in_logs": None if standing.phases is None else dict(standing.phases),
     }
 
 
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else iso(instant)
-
-
 def _incident_document(incident: Incident | None, policy: Policy) -> dict[str, Any] | None:
     if incident is None:
         return None
-    checks = [(check.window_end, check.met) for check in incident.recovery]
+    recovery = progress(incident, policy.rollback.recovery_every, policy.rollback.recovery_for)
     return {
         "id": incident.id,
         "opened_at": iso(incident.opened_at),
@@ -212,8 +207,8 @@ def _incident_document(incident: Incident | None, policy: Policy) -> dict[str, A
         "cause": incident.cause,
         "slos": sorted({slo for _, slo in incident.violations}),
         "rollback_required": incident.rollback_required,
-        "rolled_back_at": _iso(incident.rolled_back_at),
-        "recovery_checks_met": met_in_a_row(checks, policy.rollback.recovery_every),
+        "rolled_back_at": iso_or_none(incident.rolled_back_at),
+        "recovery_checks_met": recovery.met_in_a_row,
     }
 
 
@@ -233,7 +228,7 @@ def _notice_document(notice: RecordedNotice) -> dict[str, Any]:
         "notice": notice.notice,
         "at": iso(notice.at),
         "channel": notice.channel,
-        "delivered_at": _iso(notice.delivered_at),
+        "delivered_at": iso_or_none(notice.delivered_at),
         "kept": notice.kept,
         "failure": None if notice.is_settled else notice.failure,
     }

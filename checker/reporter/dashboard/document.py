@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from datetime import datetime
 from typing import Any
 
 from checker.ledger.values import Incident, RollbackRecord
 from checker.model import Decision, Window
 from checker.policy.model import Policy
 from checker.reporter.dashboard.trend import trend
-from checker.reporter.recovery_plan import met_in_a_row, planned
+from checker.reporter.recovery_plan import progress
 from checker.reporter.shell import command_line
 from checker.reporter.survey import Survey
-from checker.units import margin_percent
-from checker.windows import iso
+from checker.units import finite, margin_percent
+from checker.windows import iso, iso_or_none
 
 SCHEMA_VERSION = 1
 RECENT = 10
@@ -35,7 +33,7 @@ def dashboard_document(survey: Survey) -> dict[str, Any]:
         "phase": survey.stands_at,
         "judged_by": survey.phase,
         "audience": decision.audience,
-        "since": _iso(state.entered_at),
+        "since": iso_or_none(state.entered_at),
         "window": _window(decision.window),
         "newest_window": _window(survey.windows[-1].window),
         "outcome": decision.outcome.value,
@@ -50,7 +48,7 @@ def dashboard_document(survey: Survey) -> dict[str, Any]:
         "cards": [_card(survey, name) for name in policy.slos],
         "gate": _gate(decision),
         "approvals_missing": list(decision.approvals_missing),
-        "pause": {"by": pause.by, "reason": pause.reason, "until": _iso(pause.until)} if pause else None,
+        "pause": {"by": pause.by, "reason": pause.reason, "until": iso_or_none(pause.until)} if pause else None,
         "freeze": freeze.told if freeze else None,
         "incident": _incident(incident, policy) if incident else None,
         "incidents": [_incident(row, policy) for row in state.incidents[::-1][:RECENT]],
@@ -64,7 +62,7 @@ def dashboard_document(survey: Survey) -> dict[str, Any]:
             {
                 "start": iso(item.window.start),
                 "outcome": item.outcome.value,
-                "slos": {row.slo: {"value": _finite(row.value), "status": row.status.value} for row in item.judgements},
+                "slos": {row.slo: {"value": finite(row.value), "status": row.status.value} for row in item.judgements},
             }
             for item in survey.windows
         ],
@@ -87,7 +85,7 @@ def _card(survey: Survey, name: str) -> dict[str, Any]:
         "title": slo.title,
         "phase": survey.phase,
         "window": _window(item.window),
-        "value": _finite(row.value),
+        "value": finite(row.value),
         "unit": slo.unit,
         "comparison": row.threshold.comparison.value,
         "threshold": row.threshold.limit,
@@ -110,39 +108,35 @@ def _gate(decision: Decision) -> dict[str, Any]:
         "criteria": [
             {
                 "criterion": row.criterion,
-                "observed": _finite(row.observed),
-                "required": _finite(row.required),
+                "observed": finite(row.observed),
+                "required": finite(row.required),
                 "passed": row.passed,
             }
             for row in gate.criteria
         ],
-        "earliest_pass": _iso(gate.earliest_pass),
+        "earliest_pass": iso_or_none(gate.earliest_pass),
     }
 
 
 def _incident(incident: Incident, policy: Policy) -> dict[str, Any]:
-    every, whole = policy.rollback.recovery_every, policy.rollback.recovery_for
-    checks = [(check.window_end, check.met) for check in incident.recovery]
-    due = None
-    if incident.rolled_back_at is not None and incident.closed_at is None:
-        due = checks[-1][0] + every if checks else planned(incident.rolled_back_at, every, whole)[0]
+    recovery = progress(incident, policy.rollback.recovery_every, policy.rollback.recovery_for)
     return {
         "id": incident.id,
         "phase": incident.phase,
         "cause": incident.cause,
         "opened_at": iso(incident.opened_at),
         "violations": sorted(
-            ({"window": _iso(start), "slo": slo} for start, slo in incident.violations),
+            ({"window": iso_or_none(start), "slo": slo} for start, slo in incident.violations),
             key=lambda row: (row["window"] or "", row["slo"]),
         ),
-        "rolled_back_at": _iso(incident.rolled_back_at),
+        "rolled_back_at": iso_or_none(incident.rolled_back_at),
         "recovery": {
-            "met_in_a_row": met_in_a_row(checks, every),
-            "needed": -(-whole // every),
-            "next_due": _iso(due),
+            "met_in_a_row": recovery.met_in_a_row,
+            "needed": recovery.needed,
+            "next_due": iso_or_none(recovery.next_due),
             "checks": [{"due": iso(check.window_end), "met": check.met} for check in incident.recovery],
         },
-        "closed_at": _iso(incident.closed_at),
+        "closed_at": iso_or_none(incident.closed_at),
         "outcome": incident.outcome,
         "closed_by": incident.closed_by,
         "closed_reason": incident.closed_reason,
@@ -163,11 +157,3 @@ def _rollback(row: RollbackRecord) -> dict[str, Any]:
 
 def _window(window: Window) -> dict[str, str]:
     return {"start": iso(window.start), "end": iso(window.end)}
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else iso(instant)
-
-
-def _finite(value: float | None) -> float | None:
-    return value + 0.0 if value is not None and math.isfinite(value) else None

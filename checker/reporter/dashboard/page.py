@@ -43,11 +43,8 @@ def _hash(text: str) -> str:
 def _charts(survey: Survey) -> tuple[dict[str, str], str]:
     drawn: dict[str, str] = {}
     for name, slo in survey.policy.slos.items():
-        rows = [(item.window, row) for item in survey.windows for row in item.judgements if row.slo == name]
-        threshold = rows[-1][1].threshold
-        points = tuple(charts.Point(window.start, row.value, row.status) for window, row in rows)
         try:
-            drawn[name] = charts.svg(charts.Chart(slo.title, slo.unit, points, threshold.limit, threshold.warn_limit))
+            drawn[name] = charts.svg(charts.slo_chart(slo, survey.windows))
         except charts.NoCharts as fault:
             return {}, str(fault)
     return drawn, ""

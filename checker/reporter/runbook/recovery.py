@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from checker.ledger.values import Incident, RecoveryCheck
-from checker.reporter.recovery_plan import met_in_a_row, planned
+from checker.reporter.recovery_plan import planned, progress
 from checker.reporter.runbook.markdown import clock, md, table
 
 MOST_MISSING = 12  # checks in a row that are told one by one
@@ -42,12 +42,11 @@ def _missing(due: datetime, until: datetime, every: timedelta) -> Iterator[tuple
 
 def _to_come(incident: Incident, every: timedelta, whole: timedelta, as_of: datetime) -> Iterator[tuple[str, str]]:
     """As many checks as a whole recovery still needs; none once the incident is closed."""
-    if incident.rolled_back_at is None or incident.closed_at is not None:
+    recovery = progress(incident, every, whole)
+    if recovery.next_due is None:
         return
-    checks = [(check.window_end, check.met) for check in incident.recovery]
-    first = checks[-1][0] + every if checks else planned(incident.rolled_back_at, every, whole)[0]
-    for number in range(-(-whole // every) - met_in_a_row(checks, every)):
-        due = first + every * number
+    for number in range(recovery.needed - recovery.met_in_a_row):
+        due = recovery.next_due + every * number
         yield clock(due), "due, not made yet" if due <= as_of else "to come"
 
 

@@ -10,7 +10,6 @@ from checker.analyzer.judge import JudgedWindow
 from checker.ledger.values import Approval
 from checker.model import Judgement, Status, Window
 from checker.policy.model import Policy
-from checker.reporter.charts import Chart, Point
 from checker.reporter.facts import threshold_of
 from checker.reporter.redact import redacted
 from checker.reporter.runbook.markdown import clock, code, fenced, md, table
@@ -60,14 +59,6 @@ def drawn_slos(view: IncidentView, evidence: Evidence) -> list[str]:
 def plot_name(slo: str) -> str:
     """The file of an SLO's plot, beside the report."""
     return f"{safe_name(slo)}.svg"
-
-
-def chart(policy: Policy, slo: str, windows: Sequence[JudgedWindow]) -> Chart:
-    """An SLO over these windows, with what they were held against."""
-    rows = [(item.window, row) for item in windows for row in item.judgements if row.slo == slo]
-    points = tuple(Point(window.start, row.value, row.status) for window, row in rows)
-    threshold = rows[-1][1].threshold
-    return Chart(policy.slos[slo].title, policy.slos[slo].unit, points, threshold.limit, threshold.warn_limit)
 
 
 def _what_happened(view: IncidentView) -> Iterator[str]:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from checker.regular import is_link
 from checker.reporter import charts
 from checker.reporter.runbook.page import runbook
-from checker.reporter.runbook.report import Evidence, chart, drawn_slos, incident_report, plot_name
+from checker.reporter.runbook.report import Evidence, drawn_slos, incident_report, plot_name
 from checker.reporter.runbook.view import IncidentView
 from checker.whole_file import safe_name, write_whole
 
@@ -35,7 +35,7 @@ def write_report(reports: Path, view: IncidentView, evidence: Evidence | None, w
         return
     for slo in drawn_slos(view, evidence):
         try:
-            drawn = charts.svg(chart(view.policy, slo, evidence.around))
+            drawn = charts.svg(charts.slo_chart(view.policy.slos[slo], evidence.around))
         except charts.NoCharts as fault:
             drawn = _instead(str(fault))
         write_changed(folder / plot_name(slo), drawn.encode())
