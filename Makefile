@@ -17,7 +17,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries fuzz browser crash lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate test queries fuzz attacks browser crash lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -52,6 +52,9 @@ test: $(READY) ## Run all tests, the queries' own among them.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 	@$(BIN)/phasegate test --policy $(POLICY)
 	@$(BIN)/python -m pytest -n auto --dist worksteal
+
+attacks: $(READY) ## Carry out each attack with the layer off that stops it.
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unguarded
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash
