@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from checker.analyzer.governed import Governed, template_sources
+from checker.analyzer.governed import Governed
 from checker.errors import NotRecorded, Refused, UsageError
 from checker.ledger.append import Draft, writing
 from checker.ledger.state import LedgerState, fold
@@ -161,7 +161,7 @@ def cancel(governed: Governed, request: Request, incident_id: str, person: Perso
     """Close the open incident by a person's word, with the notices that tell of it. Raises Refused, UsageError."""
     if request.ledger is None:
         raise UsageError("nothing is recorded without a ledger")
-    policy, sources = governed.policy, template_sources(governed.policy)
+    policy, sources = governed.policy, governed.templates
     about = decision_about(governed, replace(request, as_of=at), read_past(replace(request, as_of=at)))
 
     def drafts(state: LedgerState) -> Sequence[Draft]:
@@ -177,7 +177,7 @@ def cancel(governed: Governed, request: Request, incident_id: str, person: Perso
 
 def rollback_teller(governed: Governed, request: Request) -> Tell:
     """What words a rollback's notices, with a decision made now: a rollback does not wait for another one later."""
-    policy, sources = governed.policy, template_sources(governed.policy)
+    policy, sources = governed.policy, governed.templates
     about = decision_about(governed, request, read_past(request))
 
     def tell(state: LedgerState, event: str, name: str, made: Move) -> Sequence[Draft]:

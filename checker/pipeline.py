@@ -15,7 +15,7 @@ from checker.analyzer.due import changed_starts, is_what_if, phase_entry, undeci
 from checker.analyzer.earliest import earliest_pass
 from checker.analyzer.explain import RowsBehind, rows_behind
 from checker.analyzer.gate import GateRunner
-from checker.analyzer.governed import Governed, template_sources
+from checker.analyzer.governed import Governed
 from checker.analyzer.history import (
     History,
     Lens,
@@ -266,7 +266,7 @@ def standing_of(history: History, state: LedgerState, since: datetime, newest: W
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:
-    return notices_for(governed.policy, decision, outcomes, template_sources(governed.policy))
+    return notices_for(governed.policy, decision, outcomes, governed.templates)
 
 
 def proved(governed: Governed, phase: str, cache: Cache) -> Governed:
@@ -280,7 +280,7 @@ def proved(governed: Governed, phase: str, cache: Cache) -> Governed:
     key = f"{__version__} {governed.engine} {governed.governed_digest} {phase}"
     if cache.get("proofs", [key]) or key in _PROVED:
         return governed
-    problems = template_faults(governed.policy, template_sources(governed.policy))
+    problems = template_faults(governed.policy, governed.templates)
     halves = try_halves(governed.tasks, governed.rules, phase, governed.allowance)
     if problems or halves.problems:
         raise GovernedFilesInvalid([*problems, *halves.problems])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checker.analyzer.governed import Governed, template_sources
+from checker.analyzer.governed import Governed
 from checker.analyzer.recovery import Recovering, RecoveryFinding, check_recovery
 from checker.child.allowance import Budget
 from checker.errors import NotRecorded, PhasegateError, UsageError
@@ -59,14 +59,13 @@ def check_and_record(
     ledger = request.ledger
     if ledger is None:
         raise UsageError("nothing is recorded without a ledger")
-    sources = template_sources(governed.policy)
     for _ in range(MAX_TRIES):
         request = replace(request, as_of=now())
         past = read_past(request)
         result = check(governed, request, past)
         if result.decision.what_if:
             raise UsageError(_what_if(result.decision, past))
-        told = recorded(Books(governed.policy, sources, past.state, wanted), result)
+        told = recorded(Books(governed.policy, governed.templates, past.state, wanted), result)
         with writing(ledger) as writer:
             if writer.ledger.end != past.end:
                 continue
@@ -171,6 +170,6 @@ def _recovery_drafts(
     reason = f"the recovery held for {checks_needed(every, whole)} checks up to {iso(finding.window.end)}"
     act = closing(incident, "ended", "phasegate", reason)
     about = decision_about(governed, request, past)
-    notices = act_notices(policy, template_sources(policy), past.state, act, about)
+    notices = act_notices(policy, governed.templates, past.state, act, about)
     ended = Draft("incident", incident.phase, {"event": "ended", "reason": reason}, id=incident.id)
     return [draft, ended, *notices], f"{told}; {incident.id} ended: {reason}"

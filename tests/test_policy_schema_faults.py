@@ -180,7 +180,7 @@ CASES = {
     "sources": (
         "sources: []",
         "sources: [a.jsonl]",
-        ["126:12: collector.sources: expected at most 0 in the list, found a list of 1"],
+        ["126:13: collector.sources[0]: expected a mapping, found 'a.jsonl'"],
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,44 @@ def drop_copies(
     source: str = "0",
     only: str = "true",
 ) -> Counter[datetime]:
-    """Delete second copies from `table` and count them by window.
+    """Delete second copies from `table` and count them by window; the rest is as with `second_copies`."""
+    copies = second_copies(connection, table, dedup_key, read_lines, source, only)
+    if copies:
+        rows = [copy.row_id for copy in copies]
+        connection.execute(f"delete from {table} where rowid in (select unnest($1::bigint[]))", [rows])
+    return Counter(copy.window_start for copy in copies)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A row that does not count, since another of its window has the same key."""
+
+    window_start: datetime
+    row_id: int
+
+
+def second_copies(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    dedup_key: Sequence[str],
+    read_lines: ReadLines,
+    source: str = "0",
+    only: str = "true",
+    row_id: str = "rowid",
+) -> list[Copy]:
+    """Every second copy in `table`.
 
     `table` has `window_start`, `phase`, `ts`, `line_number` and the columns of the dedup key; a row where one of those
     is null is nobody's copy. `source` is SQL for what tells `read_lines` where a row's line stands; `only` bounds the
-    rows that are looked at.
+    rows that are looked at; `row_id` is SQL for a number that is one row's.
     """
     if not has_copies(connection, table, dedup_key, only):
-        return Counter()
+        return []
     key, has_key = _key(dedup_key), _has_key(dedup_key)
     rows = connection.execute(
         f"""
         with
-            keyed as (select *, rowid as row_id, {source} as source from {table} where {has_key} and ({only})),
+            keyed as (select *, {row_id} as row_id, {source} as source from {table} where {has_key} and ({only})),
             copied as (select {key}, min(ts) as first_ts from keyed group by {key} having count(*) > 1)
 
         select dense_rank() over (order by {key}), window_start, row_id, source, line_number, ts = first_ts
@@ -49,17 +75,11 @@ def drop_copies(
         groups[group].append(tuple(columns))
     tied = {group: [row for row in members if row[-1]] for group, members in groups.items()}
     contents = _read_tied([row for members in tied.values() if len(members) > 1 for row in members], read_lines)
-    dropped: Counter[datetime] = Counter()
-    losers: list[int] = []
+    copies: list[Copy] = []
     for group, members in groups.items():
         winner = min(tied[group], key=lambda row: (contents.get((row[2], row[3]), b""), str(row[2]), row[3]))
-        for member in members:
-            if member is not winner:
-                losers.append(member[1])
-                dropped[member[0]] += 1
-    if losers:
-        connection.execute(f"delete from {table} where rowid in (select unnest($1::bigint[]))", [losers])
-    return dropped
+        copies += [Copy(member[0], member[1]) for member in members if member is not winner]
+    return copies
 
 
 def has_copies(connection: duckdb.DuckDBPyConnection, table: str, dedup_key: Sequence[str], only: str = "true") -> bool:

@@ -28,10 +28,15 @@ from checker.schemas import parse_schema, schema_faults
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """Sound governed files. `queries` are by their path below `queries/`; `allowance` is for this command's queries."""
+    """Sound governed files, as they were read: they stay so while the files change.
+
+    `queries` are by their path below `queries/`, `templates` are texts by name; `allowance` is for all queries of this
+    command.
+    """
 
     policy: Policy
     queries: Mapping[str, Query]
+    templates: Mapping[str, str]
     rules: IngestRules
     governed_digest: str
     judging_digest: str
@@ -102,7 +107,7 @@ def load_governed(path: Path) -> Governed:
     if parts.problems or policy is None or schema is None or rules is None:
         raise GovernedFilesInvalid(parts.problems)
     digests = governed_digest(policy), judging_digest(policy, queries, schema)
-    return Governed(policy, queries, rules, *digests, engine_version(), parts.allowance)
+    return Governed(policy, queries, template_sources(policy), rules, *digests, engine_version(), parts.allowance)
 
 
 def _event_schema(policy: Policy | None) -> tuple[EventSchema | None, list[Problem]]:

@@ -16,6 +16,8 @@ from checker.errors import PhasegateError
 INTERRUPTED = 130  # as shells have it for SIGINT
 INTERNAL = 70
 COMMANDS = {
+    "collect": "One cycle of the Collector: seal the window that has just ended.",
+    "run": "The loop: collect, check, report, verify, on each window's boundary.",
     "advance": "One phase on, where the gate passes and the approvals are there.",
     "approve": "Record an approval of the next advance, or of an incident.",
     "incident": "The incidents; a note on one, or its end by a person's word.",

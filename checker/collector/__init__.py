@@ -1,0 +1,1 @@
+"""From the product's own telemetry to sealed batches: sources, batch, cycle."""

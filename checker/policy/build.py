@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from checker.model import Comparison, OnViolation, Threshold
-from checker.policy.durations import parse_duration
+from checker.policy.build_collector import build_collector
+from checker.policy.durations import duration_of
 from checker.policy.model import (
     WEEKDAYS,
-    Collector,
     Companion,
     CrossCheck,
     Freeze,
@@ -27,8 +26,6 @@ from checker.policy.rules import DEFAULT_LATENESS, DEFAULT_MAX_LATE
 from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
 from checker.windows import parse_iso
 
-_DEFAULT_RETRY = ("30s", "60s", "120s", "240s")
-
 
 def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
     """The policy that the sound `document` of the file `path` in the project `root` says."""
@@ -38,9 +35,9 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         root=root,
         target=document["target"],
         title=document.get("title", document["target"]),
-        window=_time(document["window"]),
-        lateness=_time(document.get("lateness", DEFAULT_LATENESS)),
-        max_late=_time(document.get("max_late", DEFAULT_MAX_LATE)),
+        window=duration_of(document["window"]),
+        lateness=duration_of(document.get("lateness", DEFAULT_LATENESS)),
+        max_late=duration_of(document.get("max_late", DEFAULT_MAX_LATE)),
         max_quarantined=float(document.get("max_quarantined", 0.05)),
         event_schema=document["event_schema"],
         phases=tuple(_phase(phase) for phase in document["phases"]),
@@ -48,20 +45,13 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         gates={name: _gate(name, gate) for name, gate in document["gates"].items()},
         notices={name: _notice(name, rule) for name, rule in document.get("notices", {}).items()},
         rollback=_rollback(document["rollback"]),
-        collector=_collector(document.get("collector", {}), document["window"]),
+        collector=build_collector(document.get("collector", {}), document["window"]),
         allow_looser=document.get("allow_looser"),
         limits=_limits(document.get("limits", {})),
         freezes=tuple(_freeze(freeze) for freeze in document.get("freezes", ())),
         redact=tuple(document.get("redact", ())),
         verification=_verification(document.get("verification", {})),
     )
-
-
-def _time(text: str) -> timedelta:
-    duration = parse_duration(text)
-    if duration is None:
-        raise ValueError(f"{text!r} is no duration")
-    return duration
 
 
 def _phase(phase: dict[str, Any]) -> Phase:
@@ -99,7 +89,7 @@ def _cross_check(check: dict[str, Any]) -> CrossCheck:
         field=check.get("field", ""),
         level=float(check.get("level", 0)),
         among=frozenset(check.get("among", ())),
-        over=_time(check["over"]) if "over" in check else None,
+        over=duration_of(check["over"]) if "over" in check else None,
         scale=float(check.get("scale", 1)),
     )
 
@@ -111,7 +101,7 @@ def _companion(companion: dict[str, Any]) -> Companion:
 
 
 def _verification(verification: dict[str, Any]) -> Verification:
-    return Verification(_time(verification.get("span", "2h")), float(verification.get("agree_within", 0.05)))
+    return Verification(duration_of(verification.get("span", "2h")), float(verification.get("agree_within", 0.05)))
 
 
 def _threshold(slo: dict[str, Any], phase: str) -> Threshold:
@@ -156,10 +146,10 @@ def _rollback(rollback: dict[str, Any]) -> Rollback:
         command=tuple(rollback["command"]),
         mode=rollback.get("mode", "propose"),
         max_rollbacks=int(most["count"]),
-        max_rollbacks_within=_time(most["within"]),
-        recovery_every=_time(recovery["every"]),
-        recovery_for=_time(recovery["for"]),
-        deadline=_time(rollback.get("deadline", "5m")),
+        max_rollbacks_within=duration_of(most["within"]),
+        recovery_every=duration_of(recovery["every"]),
+        recovery_for=duration_of(recovery["for"]),
+        deadline=duration_of(rollback.get("deadline", "5m")),
         tries=int(rollback.get("tries", 4)),
     )
 
@@ -170,14 +160,8 @@ def _freeze(freeze: dict[str, Any]) -> Freeze:
     return Freeze(freeze["reason"], parse_iso(freeze["from"]), parse_iso(freeze["until"]))
 
 
-def _collector(collector: dict[str, Any], window: str) -> Collector:
-    return Collector(
-        cycle=_time(collector.get("cycle", window)),
-        delay_limit=_time(collector.get("delay_limit", "5m")),
-        retry=tuple(_time(pause) for pause in collector.get("retry", _DEFAULT_RETRY)),
-    )
-
-
 def _limits(limits: dict[str, Any]) -> Limits:
-    given: dict[str, Any] = {key: value if isinstance(value, int) else _time(value) for key, value in limits.items()}
+    given: dict[str, Any] = {
+        key: value if isinstance(value, int) else duration_of(value) for key, value in limits.items()
+    }
     return Limits(**given)

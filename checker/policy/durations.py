@@ -15,3 +15,11 @@ def parse_duration(text: str) -> timedelta | None:
     """The time that `text` says, above 0; None where it is no duration."""
     match = _DURATION.fullmatch(text)
     return int(match[1]) * _UNITS[match[2]] if match else None
+
+
+def duration_of(text: str) -> timedelta:
+    """The time that `text` says. Raises ValueError where it is no duration."""
+    duration = parse_duration(text)
+    if duration is None:
+        raise ValueError(f"{text!r} is no duration")
+    return duration

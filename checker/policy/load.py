@@ -23,6 +23,7 @@ from checker.policy.rules import (
     rollback_faults,
     span_faults,
 )
+from checker.policy.source_rules import source_faults
 from checker.policy.thresholds import threshold_faults
 from checker.policy.yaml_tree import Tree, read_yaml
 from checker.regular import is_link
@@ -40,6 +41,7 @@ RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
     command_faults,
     threshold_faults,
     cross_check_faults,
+    source_faults,
 )
 
 

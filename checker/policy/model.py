@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from checker.model import Comparison, OnViolation, Threshold
+from checker.policy.collecting import Collector
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 OFF = "off"
@@ -128,15 +129,6 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
-class Collector:
-    """The collector's cycle, the delay that it must report, and the pauses between its retries."""
-
-    cycle: timedelta
-    delay_limit: timedelta
-    retry: tuple[timedelta, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Freeze:
     """When nothing advances: from `start` up to `end`, or on `days` of every week (0 for Monday, UTC)."""
 
@@ -160,6 +152,7 @@ class Freeze:
 
 
 MAX_ROLLBACK_DEADLINE = timedelta(hours=1)
+MAX_SOURCE_DEADLINE = timedelta(minutes=5)
 MAX_QUERY_DEADLINE = timedelta(minutes=2)
 MAX_MEASURING_DEADLINE = timedelta(hours=1)
 

@@ -28,7 +28,7 @@ def incident_drafts(
         causes.sort(key=lambda cause: (cause.kind != VIOLATION, cause.window_start != decision.window.start))
     if not causes:
         return [], None
-    name = known.id if known else _incident_id(state, causes[0].window_start)
+    name = known.id if known else incident_id(state, causes[0].window_start)
     drafts = [
         Draft(
             kind="incident",
@@ -93,7 +93,8 @@ def _counts(cause: _Cause, state: LedgerState) -> bool:
     return cause.kind == RETRY or not is_answered
 
 
-def _incident_id(state: LedgerState, start: datetime) -> str:
+def incident_id(state: LedgerState, start: datetime) -> str:
+    """The name of an incident that opens with the window that starts at `start`."""
     name = f"incident-{stamp(start)}"
     taken = sum(incident.id == name or incident.id.startswith(f"{name}-") for incident in state.incidents)
     return f"{name}-{taken + 1}" if taken else name

@@ -119,7 +119,7 @@ def _notice_drafts(
             continue
         asked = rule.id in books.wanted and has_come(rule, [*before, decision.outcome])
         if asked or (news and _is_due(rule, before, now, opened, told)):
-            draft = _notice_draft(books, decision, rule, opened)
+            draft = notice_draft(books, decision, rule, opened)
             yield from () if draft.id in books.state.notice_ids else (draft,)
 
 
@@ -169,7 +169,8 @@ def _is_due(
     return has_come(rule, now) and (is_change or rule.repeat == "every_window")
 
 
-def _notice_draft(books: Books, decision: Decision, rule: NoticeRule, opened: Incident | None) -> Draft:
+def notice_draft(books: Books, decision: Decision, rule: NoticeRule, opened: Incident | None) -> Draft:
+    """The rule's notice about a decision, or about the incident that was `opened` with it. Raises TemplateFault."""
     name = notice_id(decision, rule)
     if opened is not None and name in books.state.notice_ids:
         name = f"{name}/{opened.id}"

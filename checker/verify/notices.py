@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from checker.analyzer.cache import open_cache
-from checker.analyzer.governed import template_sources
 from checker.analyzer.history import load_history
 from checker.analyzer.judge import JudgedWindow
 from checker.errors import PhasegateError
@@ -31,11 +30,11 @@ _BLOCK = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 
 
 def notices_step(look: Look) -> Step:
-    """The step; not applicable where the policy has no notice. Raises GovernedFilesInvalid for a missing template."""
+    """The step; not applicable where the policy has no notice."""
     policy = look.governed.policy
     if not policy.notices:
         return Step("notices", TITLE, missing="the policy has no notice")
-    sources = template_sources(policy)
+    sources = look.governed.templates
     faults = [Evidence(str(fault), is_fault=True) for fault in template_faults(policy, sources)]
     if faults:
         return Step("notices", TITLE, tuple(sorted(faults, key=lambda row: row.text)))

@@ -1,0 +1,235 @@
+"""Blocks of lines become what is sealed: which lines go into the batch, which wait for their window, which are broken.
+
+Each block is read as a batch is, by the same grammar and the same checks, so that collector and analyzer never differ
+over a line; DuckDB then finds times and copies over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checker.analyzer.batches import BatchFile, hold, read_lines
+from checker.analyzer.copies import second_copies
+from checker.analyzer.fast_path import quote, timestamp
+from checker.analyzer.ingest import FROM_THE_FUTURE
+from checker.analyzer.lines import MAX_LINE_BYTES, Fault
+from checker.analyzer.rules import IngestRules
+from checker.analyzer.sandbox import loader
+from checker.analyzer.scan import matching_columns, scan
+from checker.analyzer.typed import Loaded, event_time, load_line_by_line, load_whole, numbered_events
+from checker.collector.gather import Block, Place
+from checker.model import Window
+from checker.policy.source_rules import CARRIED, OWN_SOURCE
+from checker.windows import iso
+
+if TYPE_CHECKING:
+    import duckdb
+
+RESERVED = "reserved_event"
+MEMORY_MB = 512
+_BOOLEAN, _NO_RETRYABLE = "BOOLEAN", "null::boolean as retryable"
+_AT_ONCE = 2_000_000  # lines among which copies are looked for: their keys are in memory
+_LINE_BITS = 32  # of a row's number: the block above, the line below
+_RESERVED = "starts_with(event, 'collector.') and not is_own"
+
+_RESERVED_FAULT = Fault(RESERVED, "events that begin with 'collector.' are the collector's own")
+
+# Hears of a line that is set aside: where it came from, its bytes, and why.
+SetAside = Callable[[Place, bytes, Fault], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What lines are held against: the rules, the window to be sealed, and the clock."""
+
+    rules: IngestRules
+    window: Window
+    now: datetime
+
+
+@dataclass(slots=True)
+class Sorted:
+    """Where lines go, by block and line (both from 0). What is neither left out nor carried goes into the batch.
+
+    `left_out` are broken lines and second copies, `carried` lines of later windows; `phases` counts the batch's lines.
+    """
+
+    left_out: dict[int, set[int]] = field(default_factory=dict)
+    carried: dict[int, set[int]] = field(default_factory=dict)
+    accepted: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    errors_retryable: int = 0
+    errors_fatal: int = 0
+    phases: Mapping[str, int] = field(default_factory=dict)
+
+
+def sort_lines(blocks: Sequence[Block], terms: Terms, scratch: Path, set_aside: SetAside) -> Sorted:
+    """Find out where each line goes; `scratch` is a folder for what is in between.
+
+    A broken line is set aside with the reason that the analyzer would give; so is one that is later than clock and
+    lateness allow, and one that only the collector itself may write. Raises OSError, ValueError, duckdb.Error.
+    """
+    with loader(MEMORY_MB) as connection:
+        sorting = _Sorting(connection, blocks, terms, scratch, set_aside)
+        sorting.read()
+        sorting.place()
+        sorting.drop_copies()
+        sorting.count()
+    return sorting.found
+
+
+@dataclass(slots=True)
+class _Sorting:
+    connection: duckdb.DuckDBPyConnection
+    blocks: Sequence[Block]
+    terms: Terms
+    scratch: Path
+    set_aside: SetAside
+    found: Sorted = field(default_factory=Sorted)
+    lines: int = 0
+
+    def read(self) -> None:
+        """Read every block; the view `lines` then shows the sound lines of all of them."""
+        selects = []
+        likely: tuple[str, ...] = ()
+        for number, block in enumerate(self.blocks):
+            events = self.scratch / f"{number:06d}.parquet"
+            broken: dict[int, Fault] = {}
+            loaded = self._load(block, likely, events, broken)
+            self._leave_out(number, broken)
+            likely = tuple(name for name in loaded.columns if name != "payload") or likely
+            self.lines += loaded.lines
+            selects.append(self._select(number, loaded, events))
+        self.connection.execute(f"create temp view lines as {' union all '.join(selects) or self._nothing()}")
+
+    def _load(self, block: Block, likely: Sequence[str], events: Path, broken: dict[int, Fault]) -> Loaded:
+        rules, fast = self.terms.rules, self.terms.rules.fast_path
+        with hold(BatchFile(self.terms.window.start, block.path)) as held:
+            scanned = scan(held)
+            if fast is not None and scanned.has_short_lines:
+                columns = matching_columns(self.connection, held, fast, [likely, list(rules.schema.columns)])
+                if columns is not None and (
+                    loaded := load_whole(self.connection, held, rules, fast, scanned.lines, columns, events)
+                ):
+                    return loaded
+            return load_line_by_line(
+                self.connection, held, rules, events, lambda line, fault: _note(broken, line.number, fault), None
+            )
+
+    def _select(self, number: int, loaded: Loaded, events: Path) -> str:
+        """SQL for the block's lines, with what places them and tells copies apart."""
+        schema = self.terms.rules.schema
+        wanted = dict.fromkeys(("ts", "event", "phase", *schema.dedup_key))
+        columns = [self._column(name, loaded) for name in wanted]
+        has_it = schema.columns.get("retryable") == _BOOLEAN
+        is_retryable = self._column("retryable", loaded) if has_it else _NO_RETRYABLE
+        placed = event_time(loaded.columns, schema)
+        is_own = "true" if self.blocks[number].source in (OWN_SOURCE, CARRIED) else "false"
+        return (
+            f"select {number}::bigint as block, line_number, window_start, {placed} as placed_at, {is_own} as is_own,"
+            f" {', '.join([*columns, is_retryable])} from ({numbered_events(events, loaded.has_numbers)})"
+        )
+
+    def _column(self, name: str, loaded: Loaded) -> str:
+        kind = self.terms.rules.schema.columns[name]
+        return quote(name) if name in loaded.columns else f"null::{kind} as {quote(name)}"
+
+    def _nothing(self) -> str:
+        return "select 0::bigint as block, 0::bigint as line_number where false"
+
+    def place(self) -> None:
+        """Leave out what is nobody's to write or too early to be known, and carry what is of a later window."""
+        if not self.lines:
+            return
+        end, latest = self.terms.window.end, self.terms.now + self.terms.rules.lateness
+        rows = self.connection.execute(
+            f"""
+            select block, line_number, placed_at, case when {_RESERVED} then 'reserved'
+                when placed_at > {timestamp(latest)} then 'future' else 'later' end
+            from lines where ({_RESERVED}) or placed_at >= {timestamp(end)} order by all
+            """
+        ).fetchall()
+        reasons: dict[int, dict[int, Fault]] = {}
+        for block, line, placed_at, kind in rows:
+            if kind == "later":
+                self.found.carried.setdefault(block, set()).add(line)
+            else:
+                fault = _RESERVED_FAULT if kind == "reserved" else _too_early(placed_at, latest)
+                reasons.setdefault(block, {})[line] = fault
+        for block, broken in reasons.items():
+            self._leave_out(block, broken)
+
+    @property
+    def _of_the_batch(self) -> str:
+        return f"placed_at < {timestamp(self.terms.window.end)} and not ({_RESERVED})"
+
+    def drop_copies(self) -> None:
+        """Leave out second copies, a part of the keys at a time."""
+        key = self.terms.rules.schema.dedup_key
+        if not self.lines or not key:
+            return
+        parts = -(-self.lines // _AT_ONCE)
+        share = f"hash({', '.join(map(quote, key))}) % {parts}"
+        row_id = f"(block << {_LINE_BITS}) + line_number"
+        for part in range(parts):
+            only = f"{self._of_the_batch} and {share} = {part}"
+            for copy in second_copies(self.connection, "lines", key, self._contents, "block", only, row_id):
+                self.found.left_out.setdefault(copy.row_id >> _LINE_BITS, set()).add(copy.row_id % (1 << _LINE_BITS))
+                self.found.duplicates += 1
+
+    def count(self) -> None:
+        """Count what goes into the batch."""
+        if not self.lines:
+            return
+        left_out = [(block << _LINE_BITS) + line for block, lines in self.found.left_out.items() for line in lines]
+        rows = self.connection.execute(
+            f"""
+            select phase, count(*), count(*) filter (where retryable), count(*) filter (where not retryable)
+            from lines
+            where {self._of_the_batch} and ((block << {_LINE_BITS}) + line_number) not in (select unnest($1::bigint[]))
+            group by phase order by phase
+            """,
+            [left_out],
+        ).fetchall()
+        self.found.phases = {phase: count for phase, count, *_ in rows}
+        self.found.accepted = sum(self.found.phases.values())
+        self.found.errors_retryable = sum(row[2] for row in rows)
+        self.found.errors_fatal = sum(row[3] for row in rows)
+
+    def _leave_out(self, number: int, broken: Mapping[int, Fault]) -> None:
+        """Set these lines of a block aside, in the block's order."""
+        if not broken:
+            return
+        block = self.blocks[number]
+        for line, at, content in _lines_of(block, broken):
+            self.set_aside(block.place_of(line, at), content, broken[line])
+        self.found.left_out.setdefault(number, set()).update(broken)
+        self.found.quarantined += len(broken)
+
+    def _contents(self, block: int, numbers: Iterable[int]) -> Mapping[int, bytes]:
+        return {line: content for line, _, content in _lines_of(self.blocks[block], set(numbers))}
+
+
+def _too_early(placed_at: datetime, latest: datetime) -> Fault:
+    told = f"counts for {placed_at.isoformat()}Z, after {iso(latest)}, the latest that can be known"
+    return Fault(FROM_THE_FUTURE, told)
+
+
+def _note(broken: dict[int, Fault], number: int, fault: Fault) -> None:
+    broken[number] = fault
+
+
+def _lines_of(block: Block, numbers: Iterable[int] | Mapping[int, object]) -> Iterator[tuple[int, int, bytes]]:
+    """These lines of the block: number, offset in the block, bytes without the newline; of a long one the beginning."""
+    wanted = set(numbers)
+    at = 0
+    with block.path.open("rb") as stream:
+        for line in read_lines(stream, MAX_LINE_BYTES):
+            if line.number in wanted:
+                yield line.number, at, line.content
+            at += len(line.content) + 1  # a block's lines are never longer than what is kept of one

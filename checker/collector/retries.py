@@ -1,0 +1,129 @@
+"""Tries sources again that failed, beside the cycles, and says so when that is no use. What it knows is on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from checker.collector.events import OwnEvents
+from checker.collector.places import Places
+from checker.collector.retry import Failing, failed_again, failed_in_cycle, failing_document, failing_of
+from checker.whole_file import sync_folder, write_whole
+from checker.windows import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A source that could not be read after the last retry: `attempts` is how often it was tried again."""
+
+    source: str
+    at: datetime
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """The sources of one target that are being tried again, after each of `pauses`.
+
+    `failures` is the file that keeps what was exhausted for people to read.
+    """
+
+    places: Places
+    pauses: Sequence[timedelta]
+    own: OwnEvents
+    target: str
+    failures: Path
+
+    def known(self) -> dict[str, Failing]:
+        """The sources that fail, by name; what cannot be read is begun anew with the next failure."""
+        try:
+            return failing_of(json.loads(self.places.failures.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {}
+
+    def after_cycle(self, failures: Mapping[str, str], read: Sequence[str], at: datetime) -> None:
+        """Note which sources a cycle could not read, with why; those among `read` that it could are fine again.
+
+        Raises OSError.
+        """
+        known = self.known()
+        kept = {name: item for name, item in known.items() if name not in read or name in failures}
+        kept |= {name: failed_in_cycle(known.get(name), name, at, why) for name, why in failures.items()}
+        self._keep(kept, known)
+
+    def next_at(self) -> datetime | None:
+        """When the next retry is due, None where none is."""
+        due = [at for item in self.known().values() if (at := item.next_at(self.pauses))]
+        return min(due, default=None)
+
+    def try_again(self, probe: Callable[[str], str], phase: str, now: Callable[[], datetime]) -> list[Exhausted]:
+        """Make every retry that is due; `probe` says why a source cannot be read, empty where it can.
+
+        Gives those that were exhausted, and are told. Raises OSError.
+        """
+        known = self.known()
+        for name, item in list(known.items()):
+            due = item.next_at(self.pauses)
+            if due is None or due > now():
+                continue
+            why = probe(name)
+            before = dict(known)
+            known.pop(name)
+            if why:
+                known[name] = failed_again(item, now(), why, self.pauses)
+            self._keep(known, before)
+        return self.tell(phase)
+
+    def tell(self, phase: str) -> list[Exhausted]:
+        """Say of every source that is exhausted that it is, once: to the next batch, and to people. Raises OSError."""
+        known = self.known()
+        told = []
+        for name, item in known.items():
+            if not item.is_exhausted or item.is_told:
+                continue
+            line = self.own.exhausted(name, item.retries, item.last, phase)
+            _append_once(self.places.said, line)
+            _append_once(self.failures, self._line(item))
+            told.append(Exhausted(name, item.last, item.retries, item.reason))
+        if told:
+            self._keep({name: replace(item, is_told=item.is_exhausted) for name, item in known.items()}, known)
+        return told
+
+    def _line(self, item: Failing) -> bytes:
+        document: dict[str, Any] = {
+            "at": iso(item.last),
+            "target": self.target,
+            "source": item.source,
+            "failing_since": iso(item.since),
+            "attempts": item.retries,
+            "reason": item.reason,
+        }
+        return json.dumps(document).encode() + b"\n"
+
+    def _keep(self, failing: Mapping[str, Failing], before: Mapping[str, Failing]) -> None:
+        if dict(failing) != dict(before):
+            write_whole(self.places.failures, json.dumps(failing_document(failing)).encode() + b"\n")
+
+
+def _append_once(path: Path, line: bytes) -> None:
+    """Append the line, on disk, unless a run that was cut off did; what one that was cut off in it left is cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    with path.open("a+b") as file:
+        begin = max(0, file.tell() - 64 * len(line))
+        file.seek(begin)
+        tail = file.read()
+        if line in tail:
+            return
+        file.truncate(begin + tail.rfind(b"\n") + 1)
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync_folder(path.parent)
