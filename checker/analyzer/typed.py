@@ -80,11 +80,11 @@ def load_line_by_line(
     rules: IngestRules,
     events: Path,
     note: Callable[[Line, Fault], None] | None = None,
-    most_broken: int | None = MAX_BROKEN_LINES,
+    is_bounded: bool = True,
 ) -> Loaded:
     """Load the lines that are sound into the file `events`, and count the others by reason; `note` hears of those.
 
-    Raises OSError, EOFError, duckdb.Error, and ValueError for more than `most_broken`.
+    Raises OSError, EOFError, duckdb.Error, and, where it `is_bounded`, ValueError for more than `MAX_BROKEN_LINES`.
     """
     check = line_checker(rules.schema, in_words=note is not None)
     faults: Counter[str] = Counter()
@@ -97,7 +97,8 @@ def load_line_by_line(
                 lines += 1
                 if fault := check(line.content, line.whole):
                     faults[fault.reason] += 1
-                    _check_broken(faults.total(), most_broken)
+                    if is_bounded:
+                        _check_broken(faults.total())
                     if note:
                         note(line, fault)
                 else:
@@ -111,9 +112,9 @@ def load_line_by_line(
     return replace(loaded, faults=faults, has_numbers=True)
 
 
-def _check_broken(broken: int, most: int | None) -> None:
-    if most is not None and broken > most:
-        raise ValueError(f"more than {most:,} of its lines are broken; look at what wrote it")
+def _check_broken(broken: int) -> None:
+    if broken > MAX_BROKEN_LINES:
+        raise ValueError(f"more than {MAX_BROKEN_LINES:,} of its lines are broken; look at what wrote it")
 
 
 def _loaded(

@@ -118,7 +118,7 @@ class _Sorting:
                 ):
                     return loaded
             return load_line_by_line(
-                self.connection, held, rules, events, lambda line, fault: _note(broken, line.number, fault), None
+                self.connection, held, rules, events, lambda line, fault: _note(broken, line.number, fault), False
             )
 
     def _select(self, number: int, loaded: Loaded, events: Path) -> str:

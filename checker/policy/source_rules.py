@@ -39,6 +39,9 @@ def source_faults(policy: Cursor) -> Iterator[Fault]:
         slo = source.at("alongside")
         if slo.text is not None and slo.text not in slos:
             yield slo.fault(unknown("SLO", slo.text, slos, nearest(slo.text, slos)))
+        if any(mark in (source.at("url").text or "") for mark in "@?#"):  # not shown: there may be a password in it
+            told = "holds a user, a query or a fragment; a token comes from the environment (bearer_token_env)"
+            yield source.at("url").fault(told)
         deadline = source.at("deadline")
         if deadline.duration and deadline.duration > MAX_SOURCE_DEADLINE:
             yield deadline.fault(f"{deadline.value} is longer than a cycle can wait for a source; write at most 5m")

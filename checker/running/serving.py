@@ -37,10 +37,10 @@ def parse_address(text: str) -> Address:
 @contextmanager
 def serve(app: Callable[..., Any], address: Address, max_body_bytes: int = 1 << 20) -> Iterator[Address]:
     """Serve `app` (WSGI) in threads of its own, at the address that is given. Raises UsageError where that is taken."""
-    from waitress import create_server
+    from waitress.server import create_server
 
     try:
-        server = create_server(
+        server: Any = create_server(
             app,
             host=address.host,
             port=address.port,
