@@ -29,6 +29,7 @@ from checker.cli.common import (
 )
 from checker.cli.durations import Duration
 from checker.errors import UsageError
+from checker.windows import iso
 
 if TYPE_CHECKING:
     from checker.analyzer.governed import Governed
@@ -136,6 +137,7 @@ def _setup(governed: Governed, options: Options) -> Setup:
 
 def _loop(governed: Governed, setup: Setup, options: Options) -> int:
     """Run until SIGTERM or SIGINT."""
+    from checker.analyzer.batches import LogFolder
     from checker.child.zygote import shut_down
     from checker.running.supervisor import Supervisor
 
@@ -152,17 +154,20 @@ def _loop(governed: Governed, setup: Setup, options: Options) -> int:
             stop=stop,
             tell=say.note,
             cache=setup.request.cache,
+            is_new=not LogFolder(setup.request.logs).batches,
         )
-        say.note(f"watching {governed.policy.target}: {_told(governed, options)}; stop with SIGTERM")
+        say.note(f"watching {governed.policy.target}: {_told(governed, options, setup.clock.now())}; stop with SIGTERM")
         supervisor.run()
     say.note("stopped")
     return 0
 
 
-def _told(governed: Governed, options: Options) -> str:
+def _told(governed: Governed, options: Options, now: datetime) -> str:
     sources = ", ".join(source.name for source in governed.policy.collector.sources)
     pages = "" if options.listen == NOWHERE else f", http://{options.listen}/healthz"
-    return f"sources {sources}{pages}"
+    is_rehearsal = options.as_of is not None or options.speed != 1.0
+    clock = f", a rehearsal from {iso(now)} on, {options.speed:g} times as fast" if is_rehearsal else ""
+    return f"sources {sources}{pages}{clock}"
 
 
 @contextmanager

@@ -61,16 +61,18 @@ class Cycle:
     delay_limit: timedelta
     simulated_latency: timedelta | None = None
 
-    def due(self) -> list[Window]:
-        """Windows to be sealed now, oldest first: the one that has just ended, and those since the last seal.
+    def due(self, since: datetime | None = None) -> list[Window]:
+        """Windows to be sealed now, oldest first: those since the last seal.
 
-        Raises CannotDecide.
+        Before the first seal it is the one that has just ended; where it ended before `since`, none: a collector that
+        is begun in the middle of a window is not late for the one before. Raises CannotDecide.
         """
         length = self.rules.window
         newest = window_at(floor_to_window(self.now(), length) - length, length)
         state = newest_state(self.places)
         if state is None:
-            return [] if self.places.has_batch(newest.start) else [newest]
+            is_early = since is not None and newest.end < since
+            return [] if is_early or self.places.has_batch(newest.start) else [newest]
         first = state.window_start + length
         if (newest.start - first) // length > MAX_CAUGHT_UP:
             told = f"{stamp(state.window_start)} was sealed last; look at the clock, or move `collector/` away"

@@ -87,9 +87,12 @@ class Station:
         with locked(self.places.lock, f"another collector of {self.governed.policy.target} is at work", wait_s):
             yield
 
-    def due(self) -> list[Window]:
-        """The windows to be sealed now, oldest first. Raises CannotDecide."""
-        return self.cycle.due()
+    def due(self, since: datetime | None = None) -> list[Window]:
+        """The windows to be sealed now, oldest first; before the first seal none that ended before `since`.
+
+        Raises CannotDecide.
+        """
+        return self.cycle.due(since)
 
     def collect(self, window: Window) -> Sealed:
         """Seal the first window that is due, and note which sources failed. Raises as `Cycle.collect` does."""

@@ -26,12 +26,17 @@ class Collecting:
     say: Say
     stop: threading.Event
     seconds_until: Callable[[datetime], float]
+    _begun_at: datetime = field(init=False)
     _last_fault: str = field(default="")
     _waited_at: datetime | None = field(default=None)  # the boundary after which it last said that it waits
+
+    def __post_init__(self) -> None:
+        self._begun_at = self.station.setting.now()
 
     def run(self) -> None:
         """Collect until told to stop; the step at hand is always finished."""
         while not self.stop.is_set():
+            at = self.station.setting.now()  # before the look: what falls due after it is not waited out
             try:
                 worked = self._step()
             except PhasegateError as fault:
@@ -41,7 +46,7 @@ class Collecting:
             else:
                 self._last_fault = ""
                 if not worked:
-                    self._wait()
+                    self._wait(at)
 
     def _step(self) -> bool:
         """One thing that is due; False where nothing is."""
@@ -55,9 +60,9 @@ class Collecting:
             with station.lock():
                 self._sealed("slice", station.collect_slice(slices[0]), len(slices) - 1)
             return True
-        if due := station.due():
+        if due := station.due(self._begun_at):
             with station.lock():
-                if station.due()[:1] == due[:1]:  # nobody sealed it while the lock was waited for
+                if station.due(self._begun_at)[:1] == due[:1]:  # nobody sealed it while the lock was waited for
                     self._sealed("sealed", station.collect(due[0]), len(due) - 1)
             return True
         return False
@@ -79,11 +84,11 @@ class Collecting:
     def _say(self, kind: str, **more: Any) -> None:
         self.say({"kind": kind, **more})
 
-    def _wait(self) -> None:
-        now, length = self.station.setting.now(), self.station.cycle.rules.window
-        before = floor_to_window(now, length)
+    def _wait(self, at: datetime) -> None:
+        length = self.station.cycle.rules.window
+        before = floor_to_window(at, length)
         if self._waited_at != before:
-            self.say({"kind": "waits", "at": iso(now)})
+            self.say({"kind": "waits", "at": iso(at)})
             self._waited_at = before
         boundary = before + length
         self.stop.wait(max(0.005, min(POLL_S, self.seconds_until(boundary))))

@@ -42,7 +42,8 @@ class Parts:
 class Supervisor:
     """The loop of one target. `own` is the collector's folder, `now` the clock, `seconds_until` the real time to wait.
 
-    `tell` hears what people should see, a line at a time.
+    `tell` hears what people should see, a line at a time. One that `is_new`, with no batch from before, has nothing to
+    say of windows that were over when it began.
     """
 
     governed: Governed
@@ -53,6 +54,7 @@ class Supervisor:
     stop: threading.Event
     tell: Callable[[str], None]
     cache: CachePlace | None = None
+    is_new: bool = False
     standing: Standing = field(init=False)
     orders: Orders = field(init=False)
     renewal: Renewal = field(init=False)
@@ -68,6 +70,8 @@ class Supervisor:
         self.standing = Standing(policy.target, policy.window.total_seconds(), now)
         self.standing.governed_digest = self.governed.governed_digest
         self.orders = Orders(policy, now)
+        if self.is_new:
+            self.orders.judged = self.orders.grid.newest(now).start
         self.renewal = Renewal(self.cache)
         self._collector = Kept("collector", lambda: fork(lambda say: self.parts.collect(self.governed, say)))
         self._pages = Kept("pages", lambda: fork(lambda say: self.parts.serve(self.governed, say)))
