@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
+from checker.collector.otlp.receiver import Receiver
 from checker.collector.places import Places
 from checker.policy.collecting import Collector, OtlpRule
 from checker.running.serving import Address, serve
@@ -16,7 +16,7 @@ from checker.running.serving import Address, serve
 class Receivers:
     """Open receivers by the name of their source; where each listens."""
 
-    apps: dict[str, Any] = field(default_factory=dict)
+    apps: dict[str, Receiver] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -31,5 +31,10 @@ def open_receivers(collector: Collector, places: Places) -> Iterator[Receivers]:
     with ExitStack() as stack:
         for rule in collector.sources:
             if isinstance(rule, OtlpRule):
-                raise NotImplementedError((stack, serve, Address, places))
+                app = Receiver(rule, places.spool(rule.name))
+                stack.callback(app.close)
+                address = Address(rule.host, rule.port)
+                served = stack.enter_context(serve(app, address, max_body_bytes=rule.max_request_mb << 20))
+                opened.apps[rule.name] = app
+                opened.addresses[rule.name] = str(served)
         yield opened

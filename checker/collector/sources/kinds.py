@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from checker.collector.otlp.mapping import exporter_lines
 from checker.collector.places import Places
 from checker.collector.sources.base import Source
 from checker.collector.sources.files import FilesSource
-from checker.policy.collecting import Collector, FilesRule, Origin, OtlpRule, PrometheusRule, SourceRule
+from checker.policy.collecting import Collector, FilesRule, OtlpRule, PrometheusRule, SourceRule
 
 
 def make_sources(
@@ -22,7 +23,7 @@ def make_sources(
 def _made(rule: SourceRule, root: Path, window: timedelta, places: Places, environ: Mapping[str, str]) -> Source:
     match rule:
         case FilesRule():
-            return FilesSource(rule, root, None if rule.fields is None else exporter_lines(rule.fields))
+            return FilesSource(rule, root, exporter_lines(rule.fields) if rule.fields else None)
         case OtlpRule():
             from checker.collector.sources.otlp import OtlpSource
 
@@ -33,8 +34,3 @@ def _made(rule: SourceRule, root: Path, window: timedelta, places: Places, envir
             return PrometheusSource(rule, window, environ)
         case _:
             raise ValueError(f"there is no source for {type(rule).__name__}")
-
-
-def exporter_lines(fields: Mapping[str, Origin]) -> Callable[[bytes], bytes]:
-    """Makes event lines of a line that the OpenTelemetry Collector's file exporter wrote."""
-    raise NotImplementedError(fields)

@@ -1,0 +1,192 @@
+"""Log records of OpenTelemetry in one form, whether they came as protobuf or as JSON. Pure."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_DEPTH = 32  # of a value within a value; what lies deeper is told as text
+
+
+class NoRecords(ValueError):
+    """What came is no document of log records; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the records of one scope share: attributes of their resource, and the scope's with its name and version."""
+
+    resource: Mapping[str, Any]
+    scope: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record. `time_ns` is since the epoch: when it happened, else when it was seen; 0 where nobody says.
+
+    Ids are hex, empty where there are none.
+    """
+
+    context: Context
+    attributes: Mapping[str, Any]
+    body: Any
+    time_ns: int
+    event_name: str
+    severity_text: str
+    severity_number: int
+    trace_id: str
+    span_id: str
+
+
+def records_of_document(document: Any) -> Iterator[LogRecord]:
+    """The records of a JSON document: a request's, or a line of the file exporter's. Raises NoRecords."""
+    for number, of_resource in enumerate(_list(_object(document, "the document"), "resourceLogs")):
+        place = f"resourceLogs[{number}]"
+        resource = _attributes(_object(_object(of_resource, place).get("resource") or {}, place), place)
+        for of_scope in _list(of_resource, "scopeLogs"):
+            context = Context(resource, _scope(_object(of_scope, place).get("scope") or {}, place))
+            for record in _list(of_scope, "logRecords"):
+                yield _record(context, _object(record, place), place)
+
+
+def _record(context: Context, record: Mapping[str, Any], place: str) -> LogRecord:
+    body = record.get("body")
+    return LogRecord(
+        context=context,
+        attributes=_attributes(record, place),
+        body=None if body is None else _value(body, place),
+        time_ns=_whole(record.get("timeUnixNano"), place) or _whole(record.get("observedTimeUnixNano"), place),
+        event_name=_text(record.get("eventName")),
+        severity_text=_text(record.get("severityText")),
+        severity_number=_whole(record.get("severityNumber"), place),
+        trace_id=_text(record.get("traceId")).lower(),
+        span_id=_text(record.get("spanId")).lower(),
+    )
+
+
+def _scope(scope: Any, place: str) -> dict[str, Any]:
+    named = _object(scope, place)
+    own = {key: value for key in ("name", "version") if (value := _text(named.get(key)))}
+    return {**_attributes(named, place), **own}
+
+
+def _attributes(holder: Mapping[str, Any], place: str) -> dict[str, Any]:
+    return dict(_pair(pair, place) for pair in _list(holder, "attributes"))
+
+
+def _pair(pair: Any, place: str) -> tuple[str, Any]:
+    named = _object(pair, place)
+    return _text(named.get("key")), _value(named.get("value"), place)
+
+
+def _value(value: Any, place: str, depth: int = 0) -> Any:
+    """What an AnyValue in JSON stands for."""
+    if depth > MAX_DEPTH:
+        raise NoRecords(f"{place}: a value is nested more than {MAX_DEPTH} levels deep")
+    for kind, content in _object(value if value is not None else {}, place).items():
+        match kind:
+            case "stringValue" | "boolValue" | "bytesValue":
+                return content
+            case "intValue":
+                return _whole(content, place)
+            case "doubleValue":
+                return _double(content, place)
+            case "arrayValue":
+                return [_value(item, place, depth + 1) for item in _list(_object(content, place), "values")]
+            case "kvlistValue":
+                pairs = [_object(pair, place) for pair in _list(_object(content, place), "values")]
+                return {_text(pair.get("key")): _value(pair.get("value"), place, depth + 1) for pair in pairs}
+    return None
+
+
+def _object(value: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise NoRecords(f"{place}: expected a mapping, found {type(value).__name__}")
+    return value
+
+
+def _list(holder: Mapping[str, Any], key: str) -> Sequence[Any]:
+    value = holder.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise NoRecords(f"{key}: expected a list, found {type(value).__name__}")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: Any, place: str) -> int:
+    """A whole number, which JSON has as a number or, where it is long, as text."""
+    if value is None:
+        return 0
+    try:
+        if isinstance(value, str) and len(value) > 20:
+            raise ValueError
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise NoRecords(f"{place}: {str(value)[:40]!r} is no whole number") from None
+
+
+def _double(value: Any, place: str) -> Any:
+    """A number; what is none stays text, so that the event schema refuses it with a reason."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise NoRecords(f"{place}: {str(value)[:40]!r} is no number") from None
+    return number if math.isfinite(number) else str(value)
+
+
+def records_of_request(request: Any) -> Iterator[LogRecord]:
+    """The records of an ExportLogsServiceRequest."""
+    for of_resource in request.resource_logs:
+        resource = _pairs(of_resource.resource.attributes)
+        for of_scope in of_resource.scope_logs:
+            scope = of_scope.scope
+            own = {key: value for key, value in (("name", scope.name), ("version", scope.version)) if value}
+            context = Context(resource, {**_pairs(scope.attributes), **own})
+            for record in of_scope.log_records:
+                yield LogRecord(
+                    context=context,
+                    attributes=_pairs(record.attributes),
+                    body=_any(record.body),
+                    time_ns=record.time_unix_nano or record.observed_time_unix_nano,
+                    event_name=record.event_name,
+                    severity_text=record.severity_text,
+                    severity_number=record.severity_number,
+                    trace_id=record.trace_id.hex(),
+                    span_id=record.span_id.hex(),
+                )
+
+
+def _pairs(attributes: Any) -> dict[str, Any]:
+    return {pair.key: _any(pair.value) for pair in attributes}
+
+
+def _any(value: Any, depth: int = 0) -> Any:
+    """What an AnyValue of protobuf stands for."""
+    kind = value.WhichOneof("value")
+    match kind:
+        case "string_value":
+            return value.string_value
+        case "int_value":
+            return value.int_value
+        case "double_value":
+            return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
+        case "bool_value":
+            return value.bool_value
+        case "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        case "array_value" | "kvlist_value" if depth >= MAX_DEPTH:
+            raise NoRecords(f"a value is nested more than {MAX_DEPTH} levels deep")
+        case "array_value":
+            return [_any(item, depth + 1) for item in value.array_value.values]
+        case "kvlist_value":
+            return {pair.key: _any(pair.value, depth + 1) for pair in value.kvlist_value.values}
+        case _:
+            return None
