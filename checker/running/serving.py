@@ -39,9 +39,11 @@ def serve(app: Callable[..., Any], address: Address, max_body_bytes: int = 1 << 
     """Serve `app` (WSGI) in threads of its own, at the address that is given. Raises UsageError where that is taken."""
     from waitress.server import create_server
 
+    channels: dict[int, Any] = {}  # what the server waits on
     try:
         server: Any = create_server(
             app,
+            map=channels,
             host=address.host,
             port=address.port,
             threads=THREADS,
@@ -59,5 +61,6 @@ def serve(app: Callable[..., Any], address: Address, max_body_bytes: int = 1 << 
     try:
         yield Address(address.host, int(server.effective_port))
     finally:
-        server.close()
+        server.task_dispatcher.shutdown(timeout=CHANNEL_TIMEOUT_S)  # the requests at hand are answered
+        server.trigger.pull_trigger(lambda: [channel.close() for channel in list(channels.values())])
         thread.join(CHANNEL_TIMEOUT_S)
