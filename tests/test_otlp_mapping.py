@@ -32,7 +32,8 @@ def of_protobuf(*records: dict[str, Any], **fields: Origin) -> list[dict[str, An
 def test_protobuf_json_and_the_file_exporter_say_the_same() -> None:
     message = request([EVERYTHING, *saves(3)])
     fields = {name: Origin(f"attributes.{name}") for name in ("count", "big", "list", "map", "bytes")}
-    mapper = Mapper({**FIELDS, **fields, "scope": Origin("scope.name"), "scope_version": Origin("scope.version")})
+    wanted = {**FIELDS, **fields, "scope": Origin("scope.name"), "scope_version": Origin("scope.version")}
+    mapper = Mapper(wanted)
     document = MessageToDict(message)  # as OTLP/JSON has it, but for ids
     lines = mapper.lines(records_of_request(message)).lines
     assert mapper.lines(records_of_document(document)).lines == lines

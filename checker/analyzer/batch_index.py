@@ -33,7 +33,9 @@ class ReleaseSeen:
 class BatchIndex:
     """What a batch holds. Lines = all `events` + all `duplicates` + `too_late` + all `quarantined`.
 
-    `events` and `duplicates` count by window. Columns that are not among `columns` are null throughout.
+    `events` and `duplicates` count by window, `phases` the events of each window by the phase that they carry, without
+    the collector's own. `incomplete` are the sources that the batch was sealed without; None where nothing in it says
+    how it was sealed. Columns that are not among `columns` are null throughout.
     `has_numbers` says that the file of events holds line numbers, since not every line is there.
     """
 
@@ -46,6 +48,8 @@ class BatchIndex:
     releases: tuple[ReleaseSeen, ...] = ()
     alerts: tuple[Alert, ...] = ()
     last_seal_at: datetime | None = None
+    incomplete: tuple[str, ...] | None = None
+    phases: Mapping[datetime, Mapping[str, int]] = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     has_numbers: bool = False
 
@@ -58,7 +62,7 @@ class BatchIndex:
 def index_document(index: BatchIndex) -> dict[str, Any]:
     """A BatchIndex as JSON; times as ISO texts."""
     document = asdict(index)
-    for name in ("events", "duplicates"):
+    for name in ("events", "duplicates", "phases"):
         document[name] = {start.isoformat(): count for start, count in document[name].items()}
     for name, times in (("releases", ("window_start", "first_at")), ("alerts", ("at", "window_start"))):
         document[name] = [row | {key: row[key].isoformat() for key in times} for row in document[name]]
@@ -88,6 +92,8 @@ def index_of(document: Mapping[str, Any]) -> BatchIndex:
             for row in document["alerts"]
         ),
         last_seal_at=at(document["last_seal_at"]) if document["last_seal_at"] else None,
+        incomplete=None if document["incomplete"] is None else tuple(document["incomplete"]),
+        phases={at(start): counts for start, counts in document["phases"].items()},
         columns=tuple(document["columns"]),
         has_numbers=document["has_numbers"],
     )

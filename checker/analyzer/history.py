@@ -109,6 +109,7 @@ def _judge(governed: Governed, lens: Lens, telemetry: Telemetry, measured: Measu
         telemetry.counts(start, count.events, own_copies + count.duplicates),
         telemetry.has_batch(start),
         _unreadable(governed, telemetry, start),
+        _incomplete(governed, telemetry, start),
     )
 
 
@@ -122,6 +123,18 @@ def _unreadable(governed: Governed, telemetry: Telemetry, start: datetime) -> di
         for batch_start, reason in telemetry.unreadable.items()
         if start - task.lookback <= floor_to_window(batch_start, telemetry.window) <= start
     }
+
+
+def _incomplete(governed: Governed, telemetry: Telemetry, start: datetime) -> dict[str, str]:
+    """By SLO, which sources' lines of the window or of the SLO's lookback are still to come."""
+    found: dict[str, str] = {}
+    for task in governed.tasks:
+        reach = windows_between(start - task.lookback, start + telemetry.window, telemetry.window)
+        missing = {source for window in reach for source in telemetry.missing_sources(window.start)}
+        if missing:
+            names = ", ".join(sorted(missing))
+            found[task.slo] = f"sealed without {names}, whose lines come with a later batch"
+    return found
 
 
 def covered(history: History, item: JudgedWindow) -> Covered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_ALERTS_PER_WINDOW = 100
 MAX_INDEXED = 10_000  # releases of a batch, by window and phase, and alerts: all are kept in memory, batch by batch
+MAX_SOURCES = 64  # that a batch was sealed without
+MAX_PHASES = 100  # of a window: what events carry may be anything
 MAX_NAME_CHARACTERS = 500  # of a release, phase or alert in the index; longer ones are told apart by their digest
 FROM_THE_FUTURE = "from_the_future"
 SEAL_EVENT = "collector.latency"
@@ -93,7 +96,7 @@ def _ingest(
         dropped = _drop(connection, batch, rules, key)
         copy_to(connection, "select * exclude (placed_at) from typed", scratch)
         loaded = replace(loaded, has_numbers=True)
-    return _index(connection, scanned.digest, loaded, dropped)
+    return _index(connection, batch.file, scanned.digest, loaded, dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,9 @@ def _delete(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, dropped: _Dropped) -> BatchIndex:
+def _index(
+    connection: duckdb.DuckDBPyConnection, batch: BatchFile, digest: str, loaded: Loaded, dropped: _Dropped
+) -> BatchIndex:
     quarantined = Counter(loaded.faults)
     if dropped.from_the_future:
         quarantined[FROM_THE_FUTURE] = dropped.from_the_future
@@ -169,9 +174,46 @@ def _index(connection: duckdb.DuckDBPyConnection, digest: str, loaded: Loaded, d
         releases=_releases(connection) if "release" in loaded.columns else (),
         alerts=_alerts(connection, loaded.columns) if any(row[-1] for row in rows) else (),
         last_seal_at=max((_utc(seal) for _, _, seal, _ in rows if seal), default=None),
+        incomplete=_incomplete(connection, batch.start, loaded.columns)
+        if any(seal and _utc(start) == batch.start for start, _, seal, _ in rows)
+        else None,
+        phases=_phases(connection),
         columns=loaded.columns,
         has_numbers=loaded.has_numbers,
     )
+
+
+def _incomplete(connection: duckdb.DuckDBPyConnection, start: datetime, present: tuple[str, ...]) -> tuple[str, ...]:
+    """The sources that the batch's own seal says it was sealed without."""
+    if "incomplete" not in present:
+        return ()
+    rows = connection.execute(
+        f"select incomplete::varchar from typed where event = '{SEAL_EVENT}' and window_start = {timestamp(start)}"
+        " and incomplete is not null order by ts desc limit 1"
+    ).fetchall()
+    named = [json.loads(text) for (text,) in rows]
+    sources = {str(name)[:MAX_NAME_CHARACTERS] for names in named if isinstance(names, list) for name in names}
+    return tuple(sorted(sources)[:MAX_SOURCES])
+
+
+def _phases(connection: duckdb.DuckDBPyConnection) -> dict[datetime, dict[str, int]]:
+    """Events by window and phase, without the collector's own: the most frequent phases of each window."""
+    rows = connection.execute(
+        f"""
+        with counted as (
+            select window_start, {_short("phase")} as phase, count(*) as events
+            from typed where not starts_with(event, 'collector.') group by all
+        )
+
+        select * from counted
+        qualify row_number() over (partition by window_start order by events desc, phase) <= {MAX_PHASES}
+        order by all
+        """
+    ).fetchall()
+    found: dict[datetime, dict[str, int]] = {}
+    for start, phase, count in rows:
+        found.setdefault(_utc(start), {})[phase] = count
+    return found
 
 
 def _releases(connection: duckdb.DuckDBPyConnection) -> tuple[ReleaseSeen, ...]:

@@ -28,9 +28,13 @@ def judge_window(
     inputs: InputCounts,
     has_batch: bool,
     unreadable: Mapping[str, str] | None = None,
+    incomplete: Mapping[str, str] | None = None,
 ) -> JudgedWindow:
-    """Judge every SLO of `phase` in one window; `unreadable` says, by SLO, why its input could not be read."""
-    broken = unreadable or {}
+    """Judge every SLO of `phase` in one window.
+
+    `unreadable` says, by SLO, why its input could not be read; `incomplete` why a part of it has not come yet.
+    """
+    broken, incomplete = unreadable or {}, incomplete or {}
     judgements = tuple(
         _judge(slo, phase, window, measurements.get((slo.name, window.start)), has_batch, broken.get(slo.name))
         for slo in policy.slos.values()
@@ -40,6 +44,7 @@ def judge_window(
             f"{inputs.quarantined} of {inputs.lines} lines are broken, more than {100 * policy.max_quarantined:g} %"
         )
         judgements = tuple(_doubted(judgement, reason) for judgement in judgements)
+    judgements = tuple(_held_back(row, incomplete[row.slo]) if row.slo in incomplete else row for row in judgements)
     return JudgedWindow(window, judgements, outcome_of(policy, judgements), inputs)
 
 
@@ -75,6 +80,11 @@ def _judge(
         )
         return judgement(Status.VIOLATION if slo.no_data_is_violation else Status.NO_DATA, reason)
     return judgement(status, f"the value is {measured.value}, which is not finite" if status is Status.ERROR else None)
+
+
+def _held_back(judgement: Judgement, reason: str) -> Judgement:
+    """Of half of a window nothing is said, neither that it is met nor that it is violated."""
+    return judgement if judgement.status is Status.ERROR else replace(judgement, status=Status.NO_DATA, reason=reason)
 
 
 def _doubted(judgement: Judgement, reason: str) -> Judgement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -65,11 +66,37 @@ class Telemetry:
         start = window_start - lookback
         while start <= window_start:
             own = f"{stamp(start)}{'+' if self.has_batch(start) else '-'}{'!' if self.is_unreadable(start) else ''}"
+            own += "".join(f"~{source}" for source in self.missing_sources(start))
             parts.append(
                 own + ",".join(f"{stamp(batch.file.start)}={self._seen(batch)}" for batch in self.touches(start))
             )
             start += self.window
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def missing_sources(self, window_start: datetime) -> tuple[str, ...]:
+        """Sources that the window's batch was sealed without, and that no later batch was sealed with.
+
+        What they hold of the window has not come yet; with the first batch that has them it has.
+        """
+        own = self.batches.get(window_start)
+        if own is None or not own.index.incomplete or self.seal_is_later(own):
+            return ()
+        later = [
+            batch.index.incomplete
+            for start, batch in self.batches.items()
+            if start > window_start and batch.index.incomplete is not None and not self.seal_is_later(batch)
+        ]
+        return tuple(source for source in own.index.incomplete if all(source in missing for missing in later))
+
+    def events_by_phase(self, window_start: datetime) -> Counter[str]:
+        """The window's events by the phase that they carry, the collector's own aside.
+
+        Copies in two batches, which no query counts twice, are counted twice here.
+        """
+        found: Counter[str] = Counter()
+        for batch in self.touches(window_start):
+            found.update(batch.index.phases.get(window_start, {}))
+        return found
 
     def _seen(self, batch: KnownBatch) -> str:
         """The batch's key, marked where its seal lies after `as_of` and therefore does not exist."""
