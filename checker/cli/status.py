@@ -73,6 +73,7 @@ def _standing(governed: Governed, request: Request, shown: str) -> Standing:
     from checker.analyzer.batches import LogFolder
     from checker.cli.formats.status_report import Standing
     from checker.pipeline import check, read_past
+    from checker.watching import watch
 
     past = read_past(request)
     length = governed.policy.window
@@ -92,6 +93,7 @@ def _standing(governed: Governed, request: Request, shown: str) -> Standing:
         newest_batch=batches[-1].start if batches else None,
         phases=_phases(governed, request, batches[-RECENT_BATCHES:]) if past.state.phase is None else None,
         torn=past.torn,
+        watched=watch(governed, request, past) if past.state.exists and batches else None,
         folder=shown,
     )
 

@@ -25,6 +25,7 @@ from checker.running.instants import Since
 from checker.running.watch import concerns_of
 from checker.verify.model import Result
 from checker.verify.run import verify
+from checker.watching import watch
 from checker.windows import iso, iso_or_none, parse_iso, stamp
 
 VERDICTS = (Status.OK, Status.WARN, Status.VIOLATION)
@@ -111,7 +112,7 @@ class Pass:
     def _concerns(self) -> None:
         found = [*self.order.concerns, *self._silence()]
         if self.order.checks:
-            found += concerns_of(self.governed, self._request(), self._past())
+            found += concerns_of(watch(self.governed, self._request(), self._past()))
         self.said["concerns"] = [concern.told for concern in found]
         record_concerns(self.governed.policy, self.ledger, found, self.clock.now())
 

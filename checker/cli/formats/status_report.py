@@ -17,6 +17,7 @@ from checker.policy.model import Policy
 from checker.reporter.facts import criterion_text
 from checker.reporter.recovery_plan import progress
 from checker.units import counted
+from checker.watching import Watched
 from checker.windows import iso, iso_or_none
 
 NOTICES_SHOWN = 5
@@ -29,7 +30,7 @@ class Standing:
 
     `newest_batch` is the start of its window. `phases` count the events of the newest batches by phase; they are
     looked at only where the ledger names no phase. `torn` tells of a last line of the ledger that does not count.
-    `folder` is where batches were looked for; the document leaves it out.
+    `watched` is what is watched beside the SLOs. `folder` is where batches were looked for; the document leaves it out.
     """
 
     as_of: datetime
@@ -38,6 +39,7 @@ class Standing:
     newest_batch: datetime | None = None
     phases: Mapping[str, int] | None = None
     torn: str | None = None
+    watched: Watched | None = None
     folder: str = ""
 
 
@@ -71,8 +73,21 @@ def _facts(standing: Standing, policy: Policy) -> Iterator[tuple[str, str]]:
             yield "freeze", freeze.told
         yield from _notices(state.notices)
     yield "newest batch", _newest(standing, policy)
+    if standing.watched is not None:
+        yield from _watched(standing.watched)
     if standing.torn is not None:
         yield "ledger", standing.torn
+
+
+def _watched(watched: Watched) -> Iterator[tuple[str, str]]:
+    if watched.share is not None:
+        off = "⚠ " if watched.share.is_off(watched.rule) else ""
+        yield "exposure", f"{off}{watched.share.told}"
+    if watched.left is not None:
+        loud = "⚠ " if watched.left.still_there(watched.rule) else ""
+        yield "left", f"{loud}{watched.left.told}"
+    if watched.shortfall is not None:
+        yield "volume", f"⚠ {watched.shortfall.told}"
 
 
 def _phase(standing: Standing, policy: Policy) -> str:
@@ -193,6 +208,20 @@ def status_document(standing: Standing, policy: Policy) -> dict[str, Any]:
         "newest_batch": iso_or_none(newest),
         "newest_batch_age_s": int((standing.as_of - newest - policy.window).total_seconds()) if newest else None,
         "phases_in_logs": None if standing.phases is None else dict(standing.phases),
+        **_watched_document(standing.watched),
+    }
+
+
+def _watched_document(watched: Watched | None) -> dict[str, Any]:
+    share, left = (watched.share, watched.left) if watched else (None, None)
+    return {
+        "exposure": {"phase": share.phase, "share": share.observed, "audience": share.wanted} if share else None,
+        "left_phase": {"phase": left.phase, "events": {iso(start): count for start, count in left.counts}}
+        if left
+        else None,
+        "volume_shortfall": {"events": watched.shortfall.observed, "expected": watched.shortfall.expected}
+        if watched and watched.shortfall
+        else None,
     }
 
 
