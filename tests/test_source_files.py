@@ -1,0 +1,366 @@
+"""Files that an application appends to, and rotates: every line once, whatever happens to the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from checker.analyzer.lines import MAX_LINE_BYTES
+from checker.collector.sources.base import Ask, SourceFailed
+from checker.collector.sources.files import MAX_FILES, FilesSource
+from checker.model import Window
+from checker.policy.collecting import FilesRule
+from tests.batches import FIRST, WINDOW
+from tests.collectors import Bench, names, save, start_of
+
+RULE = FilesRule("app", paths=("telemetry/*.jsonl",))
+
+
+class Taken:
+    """A sink that keeps everything; `until` is where reading may stop."""
+
+    def __init__(self, past: bytes = b"\0") -> None:
+        self.lines: list[bytes] = []
+        self.places: list[tuple[str, int]] = []
+        self.told: list[str] = []
+        self._past = past
+
+    def add(self, lines: bytes, origin: str, offset: int = 0, *, is_verbatim: bool = False) -> None:
+        assert lines.endswith(b"\n")
+        assert is_verbatim
+        self.lines += lines.splitlines()
+        self.places.append((origin, offset))
+
+    def is_past(self, lines: bytes) -> bool:
+        return self._past in lines
+
+    def tell(self, told: str) -> None:
+        self.told.append(told)
+
+
+class Follow:
+    """A source over `root/telemetry`, read again and again."""
+
+    def __init__(self, root: Path, rule: FilesRule = RULE) -> None:
+        self.folder = root / "telemetry"
+        self.folder.mkdir(exist_ok=True)
+        self.app = self.folder / "app.jsonl"
+        self.source = FilesSource(rule, root)
+        self.position: Any = {}
+        self.told: list[str] = []
+
+    def write(self, *lines: str, path: Path | None = None) -> None:
+        with (path or self.app).open("a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+
+    def read(self) -> list[str]:
+        sink = Taken()
+        ask = Ask(Window(FIRST, FIRST + WINDOW), FIRST + WINDOW, "B", True)
+        self.position = json.loads(json.dumps(self.source.read(self.position, ask, sink)))
+        self.told = sink.told
+        return [line.decode() for line in sink.lines]
+
+
+def test_what_is_appended_is_read_once(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.write("1", "2")
+    assert follow.read() == ["1", "2"]
+    assert follow.read() == []
+    follow.write("3")
+    assert follow.read() == ["3"]
+    follow.write("4", path=follow.folder / "other.jsonl")
+    assert follow.read() == ["4"]
+    assert follow.read() == []
+
+
+@pytest.mark.parametrize("name", ["app.jsonl.1", "app-1.jsonl"])  # outside of the glob, and inside
+def test_a_file_that_is_renamed_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    follow = Follow(tmp_path)
+    follow.write("1")
+    follow.read()
+    follow.write("2")
+    follow.app.rename(follow.folder / name)
+    follow.write("3")
+    assert sorted(follow.read()) == ["2", "3"]
+    follow.write("late", path=follow.folder / name)  # the application still had it open
+    follow.write("4")
+    assert sorted(follow.read()) == ["4", "late"]
+    assert follow.read() == []
+
+
+@pytest.mark.parametrize("name", ["app.jsonl.1", "app-1.jsonl"])
+def test_a_file_that_is_copied_and_truncated(tmp_path: Path, name: str) -> None:
+    """Lines that were not read when it was copied are in the copy, which only a glob that matches it finds."""
+    follow = Follow(tmp_path)
+    follow.write("one", "two")
+    follow.read()
+    follow.write("three")
+    shutil.copy(follow.app, follow.folder / name)
+    os.truncate(follow.app, 0)
+    follow.write("four")
+    in_glob = name.endswith(".jsonl")
+    assert sorted(follow.read()) == (["four", "three"] if in_glob else ["four"])
+    assert follow.read() == []
+
+
+def test_a_copy_of_a_file_that_is_still_there_is_not_read_twice(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.write("one", "two")
+    follow.read()
+    follow.write("three")
+    shutil.copy(follow.app, follow.folder / "app-1.jsonl")  # looked at before it is truncated
+    assert follow.read() == ["three"]
+    os.truncate(follow.app, 0)
+    follow.write("four")
+    assert follow.read() == ["four"]
+    assert follow.read() == []
+
+
+@pytest.mark.parametrize("lines", [("9",), ("9", "8", "7", "6", "5", "4")])  # shorter than before, and longer
+def test_a_file_that_is_written_anew_is_begun_anew(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    follow = Follow(tmp_path)
+    follow.write("1", "2", "3")
+    follow.read()
+    follow.app.write_text("".join(f"{line}\n" for line in lines))
+    assert follow.read() == list(lines)
+
+
+def test_a_new_file_at_the_place_of_a_deleted_one(tmp_path: Path) -> None:
+    """The file system may give it the same inode."""
+    follow = Follow(tmp_path)
+    follow.write("1", "2")
+    follow.read()
+    follow.app.unlink()
+    follow.write("3", "4", "5")
+    assert follow.read() == ["3", "4", "5"]
+
+
+def test_a_line_without_an_end_waits_for_it(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.app.write_bytes(b'{"a":1}\n{"b"')
+    assert follow.read() == ['{"a":1}']
+    assert follow.read() == []  # and it is no whole event
+    with follow.app.open("ab") as file:
+        file.write(b":2}\n")
+    assert follow.read() == ['{"b":2}']
+
+
+def test_a_whole_event_that_never_gets_its_end_is_taken_when_it_has_rested(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.app.write_bytes(b'{"a":1}\n{"b":2}')
+    assert follow.read() == ['{"a":1}']
+    assert follow.read() == ['{"b":2}']
+    assert follow.read() == []
+    with follow.app.open("ab") as file:
+        file.write(b'\n{"c":3}\n')  # its end comes after all
+    assert follow.read() == ['{"c":3}']
+
+
+def test_a_torn_line_of_a_file_that_was_renamed_is_given_up(tmp_path: Path) -> None:
+    """The cycle sets it aside, with the reason."""
+    follow = Follow(tmp_path)
+    follow.app.write_bytes(b'{"a":1}\n{"b"')
+    follow.read()
+    follow.app.rename(follow.folder / "app.jsonl.1")
+    assert follow.read() == ['{"b"']
+    assert follow.read() == []
+
+
+def test_long_lines(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    long, longer = "x" * (MAX_LINE_BYTES - 1), "y" * (40 << 20)
+    follow.write("1", long, longer, "2")
+    read = follow.read()
+    assert [line[:1] for line in read] == ["1", "x", "y", "2"]
+    assert [len(line) for line in read] == [1, MAX_LINE_BYTES - 1, MAX_LINE_BYTES + 1, 1]  # cut, but still too long
+    follow.write("3")
+    assert follow.read() == ["3"]
+
+
+def test_bytes_that_are_gone_unread_are_told(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.app.write_bytes(b"1\n22")
+    follow.read()
+    follow.app.unlink()
+    follow.write("3", path=follow.folder / "other.jsonl")
+    assert follow.read() == ["3"]
+    assert follow.told == ["telemetry/app.jsonl is gone: 2 bytes of it were not read"]
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"), [(_directory, "Is a directory"), (_pipe, "Is a named pipe"), (_loop, "Is a link")]
+)
+def test_what_is_no_file_is_a_failure(tmp_path: Path, make: Callable[[Path], None], told: str) -> None:
+    follow = Follow(tmp_path)
+    make(follow.app)
+    with pytest.raises(SourceFailed, match=rf"app\.jsonl: {told}"):
+        follow.read()
+
+
+def test_no_file_is_a_failure_unless_that_may_be(tmp_path: Path) -> None:
+    with pytest.raises(SourceFailed, match=r"no file matches telemetry/\*\.jsonl; expected"):
+        Follow(tmp_path).read()
+    assert Follow(tmp_path, replace(RULE, optional=True)).read() == []
+
+
+def test_too_many_files_are_a_failure(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    for number in range(MAX_FILES + 1):
+        (follow.folder / f"{number}.jsonl").touch()
+    with pytest.raises(SourceFailed, match="1,001 files match"):
+        follow.read()
+
+
+def test_packed_files_are_passed_over(tmp_path: Path) -> None:
+    follow = Follow(tmp_path, replace(RULE, paths=("telemetry/*",)))
+    follow.write("1")
+    (follow.folder / "app.jsonl.1.gz").write_bytes(b"\x1f\x8b")
+    assert follow.read() == ["1"]
+
+
+def test_from_the_end(tmp_path: Path) -> None:
+    follow = Follow(tmp_path, replace(RULE, read_from="end"))
+    follow.write("1", "2")
+    follow.app.open("a").close()
+    assert follow.read() == []
+    follow.write("3", path=follow.folder / "new.jsonl")  # a new file is read whole
+    follow.write("4")
+    assert sorted(follow.read()) == ["3", "4"]
+
+
+def test_one_that_is_skipped_goes_on_where_it_was_at_the_last_look(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.write("1")
+    follow.read()
+    follow.write("2")
+    follow.position = follow.source.skip(follow.position)
+    follow.write("3")
+    follow.position = follow.source.skip(follow.position)
+    follow.write("4")
+    assert follow.read() == ["3", "4"]
+
+
+def test_reading_stops_ahead_of_what_is_of_a_later_window(tmp_path: Path) -> None:
+    follow = Follow(tmp_path)
+    follow.write(*["a" * 1000] * 1500, *["later" + "b" * 1000] * 1500)
+    sink = Taken(b"later" + b"b" * 1000 + b"\nlater")
+    ask = Ask(Window(FIRST, FIRST + WINDOW), FIRST + WINDOW, "B", False)
+    position = follow.source.read({}, ask, sink)
+    assert 0 < position["files"][0]["offset"] < follow.app.stat().st_size
+    assert set(sink.lines) == {b"a" * 1000}
+    follow.position = position
+    assert len(sink.lines) + len(follow.read()) == 3000
+
+
+class Application(RuleBasedStateMachine):
+    """An application that logs and rotates in every way, and a collector that comes by."""
+
+    root: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = len(list(self.root.iterdir()))
+        self.follow = Follow(self._folder(), replace(RULE, paths=("telemetry/app*.jsonl",)))
+        self.written: list[str] = []
+        self.read: list[str] = []
+        self.rotations = 0
+        self.rest = ""
+
+    def _folder(self) -> Path:
+        folder = self.root / f"{self.number}"
+        folder.mkdir()
+        return folder
+
+    @rule(count=st.integers(1, 3))
+    def writes(self, count: int) -> None:
+        for _ in range(count):
+            name = f'{{"n":{len(self.written)},"by":"{"x" * (len(self.written) % 7)}"}}'
+            with self.follow.app.open("a") as file:
+                file.write(f"{self.rest}{'' if self.rest else name}\n")
+            self.written.append(name)
+            if self.rest:
+                self.written.pop()
+            self.rest = ""
+
+    @rule()
+    def writes_half_a_line(self) -> None:
+        if not self.rest:
+            name = f'{{"n":{len(self.written)},"half":true}}'
+            with self.follow.app.open("a") as file:
+                file.write(name[:5])
+            self.written.append(name)
+            self.rest = name[5:]
+
+    @rule()
+    def renames(self) -> None:
+        if self.follow.app.exists() and not self.rest:
+            self.rotations += 1
+            self.follow.app.rename(self.follow.folder / f"app-{self.rotations:03d}.jsonl")
+
+    @rule()
+    def copies_and_truncates(self) -> None:
+        if self.follow.app.exists() and not self.rest:
+            self.rotations += 1
+            shutil.copy(self.follow.app, self.follow.folder / f"app-{self.rotations:03d}.jsonl")
+            os.truncate(self.follow.app, 0)
+
+    @rule()
+    def is_collected(self) -> None:
+        if self.follow.app.exists() or self.rotations:
+            self.read += self.follow.read()
+
+    @invariant()
+    def nothing_is_read_twice(self) -> None:
+        assert len(set(self.read)) == len(self.read)
+
+    def teardown(self) -> None:
+        if self.rest:
+            self.writes(1)
+        self.is_collected()
+        assert sorted(self.read) == sorted(self.written)
+
+
+def test_whatever_an_application_does_to_its_files(tmp_path: Path) -> None:
+    machine = type("InFolder", (Application,), {"root": tmp_path})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60, stateful_step_count=25, derandomize=True, deadline=None,
+            suppress_health_check=list(HealthCheck), database=None,
+        ),
+    )  # fmt: skip
+
+
+def test_through_the_whole_collector(tmp_path: Path) -> None:
+    """Rotation in the middle of a window: each event in one batch."""
+    bench = Bench(tmp_path)
+    for number in range(3):
+        at = start_of(number)
+        bench.append(save(at + timedelta(minutes=1), f"{number}a"))
+        bench.telemetry.rename(bench.telemetry.with_name(f"app-{number}.jsonl"))
+        bench.append(save(at + timedelta(minutes=2), f"{number}b"))
+        bench.cycle(number)
+        assert sorted(names(bench.lines(number))) == [f"{number}a", f"{number}b"]
