@@ -44,11 +44,12 @@ class FilesSource:
                 f"no file matches {', '.join(self._rule.paths)}; expected one that events are appended to"
             )
         from_end = is_first and self._rule.read_from == "end"
-        marks = _Reader(known, sink, self._transform, from_end).read(paths, self._shown)
+        reader = _Reader(known, sink, self._transform, from_end)
+        marks = reader.read(paths, self._shown)
         for mark in known:
-            if mark.place not in {kept.place for kept in marks} and mark.offset < mark.size:
+            if mark.place not in reader.followed and mark.offset < mark.size:
                 sink.tell(
-                    f"{self._shown(Path(mark.path))} is gone, and {mark.size - mark.offset} bytes of it were not read"
+                    f"{self._shown(Path(mark.path))} is gone: {mark.size - mark.offset} bytes of it were not read"
                 )
         return {"files": [asdict(mark) for mark in marks]}
 
@@ -133,6 +134,7 @@ class _Reader:
         self._known = {mark.place: mark for mark in known}
         self._sink, self._transform, self._from_end = sink, transform, from_end
         self._whole: dict[tuple[int, int], Mark] = {}  # by the place it was known at: what goes on where it was
+        self.followed: set[tuple[int, int]] = set()  # known places whose file goes on, there or as a copy
 
     def read(self, paths: Sequence[Path], shown: Callable[[Path], str]) -> list[Mark]:
         places = {path: place for path in paths if (place := _place(path))}
@@ -148,6 +150,7 @@ class _Reader:
             return None  # gone since it was listed, or renamed: then it is found under its new name the next time
         known = self._known.get((state.st_dev, state.st_ino))
         if known and (known.size, known.mtime_ns) == (state.st_size, state.st_mtime_ns) and known.is_at_end:
+            self.followed.add(known.place)
             self._whole[known.place] = replace(known, path=str(path))
             return self._whole[known.place]
         with _opened(path) as tail:
@@ -157,9 +160,12 @@ class _Reader:
         known = self._known.get(tail.place)
         if known is not None and fits(known, tail):
             mark = self._on(known, path, shown, tail)
+            self.followed.add(known.place)
             self._whole[known.place] = mark
             return mark
         original = next((mark for mark in self._known.values() if mark.offset and fits(mark, tail)), None)
+        if original is not None:
+            self.followed.add(original.place)
         if original is not None and original.place in self._whole:  # a copy of what is still there
             return begun(tail, path, min(tail.size, self._whole[original.place].offset))
         start = original.offset if original else tail.start_of_line(tail.size) if self._from_end else 0
