@@ -13,6 +13,7 @@ from typing import Any
 from checker.analyzer.governed import Governed
 from checker.collector.cycle import Sealed
 from checker.collector.station import Setting, Station
+from checker.ledger.append import Draft, writing
 from checker.policy.collecting import FilesRule, SourceRule
 from checker.windows import iso, stamp
 from tests.batches import FIRST, WINDOW, start_of
@@ -68,6 +69,11 @@ class Bench:
             file.writelines(
                 event if isinstance(event, bytes) else json.dumps(event).encode() + b"\n" for event in events
             )
+
+    def record(self, draft: Draft, at: datetime) -> None:
+        """Append a record to the ledger."""
+        with writing(self.root / "ledger" / "autosave.jsonl") as writer:
+            writer.append([draft], at)
 
     def cycle(self, number: int, after: timedelta = SOON) -> list[Sealed]:
         """A run of the collector so long after the window with this number has ended."""

@@ -2,74 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from checker.analyzer.lines import MAX_LINE_BYTES
 from checker.collector.sources.base import Ask, SourceFailed
-from checker.collector.sources.files import MAX_FILES, FilesSource
+from checker.collector.sources.files import MAX_FILES
 from checker.model import Window
-from checker.policy.collecting import FilesRule
 from tests.batches import FIRST, WINDOW
 from tests.collectors import Bench, names, save, start_of
-
-RULE = FilesRule("app", paths=("telemetry/*.jsonl",))
-
-
-class Taken:
-    """A sink that keeps everything; `until` is where reading may stop."""
-
-    def __init__(self, past: bytes = b"\0") -> None:
-        self.lines: list[bytes] = []
-        self.places: list[tuple[str, int]] = []
-        self.told: list[str] = []
-        self._past = past
-
-    def add(self, lines: bytes, origin: str, offset: int = 0, *, is_verbatim: bool = False) -> None:
-        assert lines.endswith(b"\n")
-        assert is_verbatim
-        self.lines += lines.splitlines()
-        self.places.append((origin, offset))
-
-    def is_past(self, lines: bytes) -> bool:
-        return self._past in lines
-
-    def tell(self, told: str) -> None:
-        self.told.append(told)
-
-
-class Follow:
-    """A source over `root/telemetry`, read again and again."""
-
-    def __init__(self, root: Path, rule: FilesRule = RULE) -> None:
-        self.folder = root / "telemetry"
-        self.folder.mkdir(exist_ok=True)
-        self.app = self.folder / "app.jsonl"
-        self.source = FilesSource(rule, root)
-        self.position: Any = {}
-        self.told: list[str] = []
-
-    def write(self, *lines: str, path: Path | None = None) -> None:
-        with (path or self.app).open("a") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-
-    def read(self) -> list[str]:
-        sink = Taken()
-        ask = Ask(Window(FIRST, FIRST + WINDOW), FIRST + WINDOW, "B", True)
-        self.position = json.loads(json.dumps(self.source.read(self.position, ask, sink)))
-        self.told = sink.told
-        return [line.decode() for line in sink.lines]
+from tests.following import RULE, Follow, Taken
 
 
 def test_what_is_appended_is_read_once(tmp_path: Path) -> None:
@@ -273,85 +221,6 @@ def test_reading_stops_ahead_of_what_is_of_a_later_window(tmp_path: Path) -> Non
     assert set(sink.lines) == {b"a" * 1000}
     follow.position = position
     assert len(sink.lines) + len(follow.read()) == 3000
-
-
-class Application(RuleBasedStateMachine):
-    """An application that logs and rotates in every way, and a collector that comes by."""
-
-    root: Path
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.number = len(list(self.root.iterdir()))
-        self.follow = Follow(self._folder(), replace(RULE, paths=("telemetry/app*.jsonl",)))
-        self.written: list[str] = []
-        self.read: list[str] = []
-        self.rotations = 0
-        self.rest = ""
-
-    def _folder(self) -> Path:
-        folder = self.root / f"{self.number}"
-        folder.mkdir()
-        return folder
-
-    @rule(count=st.integers(1, 3))
-    def writes(self, count: int) -> None:
-        for _ in range(count):
-            name = f'{{"n":{len(self.written)},"by":"{"x" * (len(self.written) % 7)}"}}'
-            with self.follow.app.open("a") as file:
-                file.write(f"{self.rest}{'' if self.rest else name}\n")
-            self.written.append(name)
-            if self.rest:
-                self.written.pop()
-            self.rest = ""
-
-    @rule()
-    def writes_half_a_line(self) -> None:
-        if not self.rest:
-            name = f'{{"n":{len(self.written)},"half":true}}'
-            with self.follow.app.open("a") as file:
-                file.write(name[:5])
-            self.written.append(name)
-            self.rest = name[5:]
-
-    @rule()
-    def renames(self) -> None:
-        if self.follow.app.exists() and not self.rest:
-            self.rotations += 1
-            self.follow.app.rename(self.follow.folder / f"app-{self.rotations:03d}.jsonl")
-
-    @rule()
-    def copies_and_truncates(self) -> None:
-        if self.follow.app.exists() and not self.rest:
-            self.rotations += 1
-            shutil.copy(self.follow.app, self.follow.folder / f"app-{self.rotations:03d}.jsonl")
-            os.truncate(self.follow.app, 0)
-
-    @rule()
-    def is_collected(self) -> None:
-        if self.follow.app.exists() or self.rotations:
-            self.read += self.follow.read()
-
-    @invariant()
-    def nothing_is_read_twice(self) -> None:
-        assert len(set(self.read)) == len(self.read)
-
-    def teardown(self) -> None:
-        if self.rest:
-            self.writes(1)
-        self.is_collected()
-        assert sorted(self.read) == sorted(self.written)
-
-
-def test_whatever_an_application_does_to_its_files(tmp_path: Path) -> None:
-    machine = type("InFolder", (Application,), {"root": tmp_path})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=60, stateful_step_count=25, derandomize=True, deadline=None,
-            suppress_health_check=list(HealthCheck), database=None,
-        ),
-    )  # fmt: skip
 
 
 def test_through_the_whole_collector(tmp_path: Path) -> None:
