@@ -63,11 +63,12 @@ def command(
     _refuse_odd(governed, window, phase)
     station = _station(governed, logs, ledger, as_of, phase, reports, simulate_latency, frozenset(simulate_failure))
     with station.lock():
+        station.note_failures()
         sealed = seal_due(station)
         if output is not None:
             _copy(station, sealed, output)
-        if retry and as_of is None:
-            _retry(station)
+        if retry:
+            _retry(station, waits=as_of is None)
     ctx.exit(4 if any(batch.seal.incomplete for batch in sealed) else 0)
 
 
@@ -176,11 +177,13 @@ def _copy(station: Station, sealed: Sequence[Sealed], output: Path) -> None:
             raise CannotDecide(f"--output {output}: {fault.strerror or fault}; the batch itself is sealed") from fault
 
 
-def _retry(station: Station) -> None:
-    """Try sources again until none is due any more, and say what came of it."""
+def _retry(station: Station, waits: bool) -> None:
+    """Try sources again until none is due any more, and say what came of it; one that is due later is waited for."""
     while (due := station.next_retry()) is not None:
         wait = (due - station.setting.now()) / timedelta(seconds=1)
         if wait > 0:
+            if not waits:
+                return
             names = ", ".join(station.retries.known())
             say.note(f"waiting until {iso(due.replace(microsecond=0))} to try again: {names}")
             time.sleep(wait)

@@ -195,6 +195,7 @@ def _once(governed: Governed, setup: Setup) -> int:
 
     station = setup.station(governed)
     with station.lock():
+        station.note_failures()
         sealed = seal_due(station)
         given_up = station.try_again()
     said: list[Message] = []

@@ -126,7 +126,7 @@ class Cycle:
             batch.write(OwnEvents(self.rules.schema).closing(seal, self.delay_limit))
         positions = dict(state.sources if state else {})
         positions |= {name: outcome.position for name, outcome in outcomes.items() if outcome.position is not None}
-        following = State(window.start, batch.digest, seal.phase, carried.lines > 0, positions)
+        following = State(window.start, batch.digest, seal.phase, carried.lines > 0, positions, failures, self.now())
         pending = put_pending(self.places, following)
         if carried.lines:
             put_over(carried.path, self.places.carried(window.start))

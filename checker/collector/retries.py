@@ -13,6 +13,7 @@ from typing import Any
 from checker.collector.events import OwnEvents
 from checker.collector.places import Places
 from checker.collector.retry import Failing, failed_again, failed_in_cycle, failing_document, failing_of
+from checker.collector.state import State
 from checker.whole_file import sync_folder, write_whole
 from checker.windows import iso
 
@@ -42,25 +43,38 @@ class Retries:
 
     def known(self) -> dict[str, Failing]:
         """The sources that fail, by name; what cannot be read is begun anew with the next failure."""
-        try:
-            return failing_of(json.loads(self.places.failures.read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return {}
+        return self._read()[1]
 
-    def after_cycle(self, failures: Mapping[str, str], read: Sequence[str], at: datetime) -> None:
-        """Note which sources a cycle could not read, with why; those among `read` that it could are fine again.
-
-        Raises OSError.
+    def after_cycle(self, state: State | None, read: Sequence[str]) -> None:
+        """Note what the seal of `state` says of sources, unless that is noted: those among `read` that it could read
+        are fine again. A process that was killed after its seal is made up for so. Raises OSError.
         """
-        known = self.known()
-        kept = {name: item for name, item in known.items() if name not in read or name in failures}
-        kept |= {name: failed_in_cycle(known.get(name), name, at, why) for name, why in failures.items()}
-        self._keep(kept, known)
+        cycle, known = self._read()
+        if state is None or state.sealed_at is None or cycle == iso(state.window_start):
+            return
+        kept = {name: item for name, item in known.items() if name not in read or name in state.failures}
+        kept |= {
+            name: failed_in_cycle(known.get(name), name, state.sealed_at, why) for name, why in state.failures.items()
+        }
+        self._write(iso(state.window_start), kept)
+
+    def _read(self) -> tuple[str, dict[str, Failing]]:
+        """The window whose seal was noted last, and the sources that fail."""
+        try:
+            document = json.loads(self.places.failures.read_bytes())
+            return str(document["noted"]), failing_of(document["sources"])
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return "", {}
+
+    def _write(self, cycle: str, failing: Mapping[str, Failing]) -> None:
+        document = {"noted": cycle, "sources": failing_document(failing)}
+        write_whole(self.places.failures, json.dumps(document).encode() + b"\n")
 
     def next_at(self) -> datetime | None:
-        """When the next retry is due, None where none is."""
-        due = [at for item in self.known().values() if (at := item.next_at(self.pauses))]
-        return min(due, default=None)
+        """When the next retry is due, None where none is; one that is still to be told as given up is due at once."""
+        known = self.known().values()
+        due = [at for item in known if (at := item.next_at(self.pauses))]
+        return min([*due, *(item.last for item in known if item.is_exhausted and not item.is_told)], default=None)
 
     def try_again(self, probe: Callable[[str], str], phase: str, now: Callable[[], datetime]) -> list[Exhausted]:
         """Make every retry that is due; `probe` says why a source cannot be read, empty where it can.
@@ -108,7 +122,7 @@ class Retries:
 
     def _keep(self, failing: Mapping[str, Failing], before: Mapping[str, Failing]) -> None:
         if dict(failing) != dict(before):
-            write_whole(self.places.failures, json.dumps(failing_document(failing)).encode() + b"\n")
+            self._write(self._read()[0], failing)
 
 
 def _append_once(path: Path, line: bytes) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from checker.collector.places import Places
 from checker.errors import CannotDecide
 from checker.whole_file import sync_folder, write_whole
-from checker.windows import iso, parse_iso, parse_stamp, stamp
+from checker.windows import iso, iso_or_none, parse_iso, parse_stamp, stamp
 
 KEPT = 4  # states of sealed windows; the newest counts, the others are for people
 VERSION = 1
@@ -29,7 +29,8 @@ VERSION = 1
 class State:
     """What the seal of `window_start` came to. `sources` are positions by source, `phase` is that of its seal line.
 
-    `carried` says whether lines of later windows lie beside it; `sha256` is the batch's.
+    `carried` says whether lines of later windows lie beside it; `sha256` is the batch's. `failures` are the sources
+    that it was sealed without at `sealed_at`, with the reasons.
     """
 
     window_start: datetime
@@ -37,6 +38,8 @@ class State:
     phase: str
     carried: bool = False
     sources: Mapping[str, Any] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    sealed_at: datetime | None = None
 
 
 def newest_state(places: Places) -> State | None:
@@ -51,7 +54,8 @@ def newest_state(places: Places) -> State | None:
 
 def put_pending(places: Places, state: State) -> Path:
     """Put the state down so that it counts once its batch is there. Raises OSError."""
-    document = asdict(state) | {"schema_version": VERSION, "window_start": iso(state.window_start)}
+    times = {"window_start": iso(state.window_start), "sealed_at": iso_or_none(state.sealed_at)}
+    document = asdict(state) | {"schema_version": VERSION} | times
     path = places.states / f"{stamp(state.window_start)}.pending"
     write_whole(path, json.dumps(document, sort_keys=True).encode() + b"\n")
     return path
@@ -73,6 +77,8 @@ def forget_old(places: Places) -> None:
 
 
 def _settle(places: Places) -> None:
+    for scratch in places.states.glob(".*"):  # of a file that was cut off while it was written
+        scratch.unlink(missing_ok=True)
     for pending in _files(places.states, ".pending"):
         state = _read(pending)
         if _is_sealed(places, state):
@@ -99,7 +105,9 @@ def _read(path: Path) -> State:
         document = json.loads(path.read_bytes())
         if document.pop("schema_version") != VERSION:
             raise ValueError("is of another version")
-        return State(**document | {"window_start": parse_iso(document["window_start"])})
+        sealed_at = document["sealed_at"]
+        times = {"window_start": parse_iso(document["window_start"]), "sealed_at": sealed_at and parse_iso(sealed_at)}
+        return State(**document | times)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         told = "put back the one of a backup, or move the folder away to begin anew"
         raise CannotDecide(f"collector/state/{path.name}: cannot be read ({fault}); {told}") from fault

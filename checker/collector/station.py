@@ -97,8 +97,12 @@ class Station:
     def collect(self, window: Window) -> Sealed:
         """Seal the first window that is due, and note which sources failed. Raises as `Cycle.collect` does."""
         sealed = self.cycle.collect(window, self.feedback().alongside)
-        self.retries.after_cycle(sealed.failures, list(self.cycle.intake.sources), self.setting.now())
+        self.note_failures()
         return sealed
+
+    def note_failures(self) -> None:
+        """Have the failures of the newest seal noted, which one that was killed after it did not. Raises OSError."""
+        self.retries.after_cycle(newest_state(self.places), list(self.cycle.intake.sources))
 
     def next_retry(self) -> datetime | None:
         """When a source is to be tried again, None where none is."""

@@ -28,6 +28,7 @@ class Collecting:
     seconds_until: Callable[[datetime], float]
     _begun_at: datetime = field(init=False)
     _last_fault: str = field(default="")
+    _has_noted: bool = field(default=False)
     _waited_at: datetime | None = field(default=None)  # the boundary after which it last said that it waits
 
     def __post_init__(self) -> None:
@@ -51,6 +52,10 @@ class Collecting:
     def _step(self) -> bool:
         """One thing that is due; False where nothing is."""
         station = self.station
+        if not self._has_noted:
+            with station.lock():
+                station.note_failures()
+            self._has_noted = True
         if (retry := station.next_retry()) and retry <= station.setting.now():
             with station.lock():
                 for item in station.try_again():
