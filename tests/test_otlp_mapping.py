@@ -81,7 +81,7 @@ def test_what_is_absent_is_left_out_and_what_is_no_number_stays_text() -> None:
         "schema_version": 1,
         "event": SAVED,
         "release": "1.2.3",
-        "duration_ms": "nan",
+        "duration_ms": "NaN",
     }  # 1970: no such time
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from checker.collector.otlp.records import LogRecord, NoRecords, records_of_document
+from checker.collector.otlp.records import LogRecord, NoRecords, records_of_document, records_of_request
 from checker.policy.collecting import Origin
 
 _SECOND_NS = 1_000_000_000
 _LATEST_S = 32_503_680_000  # the year 3000: what lies beyond is no time that an event can have
 _ABSENT = object()
+MAX_BYTES = 64 << 20  # of the lines of one request: what many records share stands in each line of theirs
+MAX_RECORDS = 500_000  # of one request: an SDK sends 512 at once
 Getter = Callable[[LogRecord], Any]
 
 
@@ -25,6 +27,10 @@ class Mapped:
     skipped: int
 
 
+class TooMuch(ValueError):
+    """More came at once than is taken; the text says how much is."""
+
+
 class Mapper:
     """Makes events of records: `fields` says where each field of an event comes from.
 
@@ -35,23 +41,44 @@ class Mapper:
     def __init__(self, fields: Mapping[str, Origin]) -> None:
         self._getters = {name: _getter(origin) for name, origin in fields.items()}
         self._getters.setdefault("ts", _time)
+        named = (origin.path.partition(".") for origin in fields.values())
+        self.attributes = frozenset(name for kind, _, name in named if kind == "attributes")
+
+    def of_request(self, request: Any) -> Mapped:
+        """The event lines of an ExportLogsServiceRequest. Raises as `lines` does."""
+        return self.lines(records_of_request(request, self.attributes))
+
+    def of_document(self, document: Any) -> Mapped:
+        """The event lines of a JSON document: a request's, or a line of the file exporter's. Raises as `lines` does."""
+        return self.lines(records_of_document(document, self.attributes))
 
     def lines(self, records: Iterable[LogRecord]) -> Mapped:
-        """The event lines of the records that are events. Raises NoRecords for a value that no JSON can hold."""
-        import orjson
+        """The event lines of the records that are events.
 
-        found: list[bytes] = []
-        skipped = 0
+        Raises NoRecords for a value that no JSON can hold, and TooMuch.
+        """
+        found, events, skipped = bytearray(), 0, 0
         for record in records:
-            event = {name: value for name, get in self._getters.items() if (value := get(record)) is not _ABSENT}
-            if event.get("event") is None:
+            line = self._line(record)
+            if line is None:
                 skipped += 1
             else:
-                try:
-                    found.append(orjson.dumps(event))
-                except TypeError as fault:
-                    raise NoRecords(f"an event cannot be written down: {fault}") from None
-        return Mapped(b"".join(line + b"\n" for line in found), len(found), skipped)
+                events += 1
+                found += line
+            if len(found) > MAX_BYTES or events + skipped > MAX_RECORDS:
+                raise TooMuch(f"at most {MAX_RECORDS:,} records at once, or {MAX_BYTES >> 20} MiB of event lines")
+        return Mapped(bytes(found), events, skipped)
+
+    def _line(self, record: LogRecord) -> bytes | None:
+        import orjson
+
+        event = {name: value for name, get in self._getters.items() if (value := get(record)) is not _ABSENT}
+        if event.get("event") is None:
+            return None
+        try:
+            return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
+        except TypeError as fault:
+            raise NoRecords(f"an event cannot be written down: {fault}") from None
 
 
 def exporter_lines(fields: Mapping[str, Origin]) -> Callable[[bytes], bytes]:
@@ -65,8 +92,8 @@ def exporter_lines(fields: Mapping[str, Origin]) -> Callable[[bytes], bytes]:
         import orjson
 
         try:
-            return mapper.lines(records_of_document(orjson.loads(line))).lines
-        except (NoRecords, orjson.JSONDecodeError, TypeError):
+            return mapper.of_document(orjson.loads(line)).lines
+        except (NoRecords, TooMuch, orjson.JSONDecodeError):
             return line
 
     return transform

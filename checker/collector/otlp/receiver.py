@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from checker.collector.otlp.mapping import Mapper
-from checker.collector.otlp.records import NoRecords, records_of_document, records_of_request
+from checker.collector.otlp.mapping import Mapped, Mapper, TooMuch
+from checker.collector.otlp.records import NoRecords
 from checker.collector.otlp.spool import SpoolWriter
 from checker.errors import UsageError
 from checker.policy.collecting import OtlpRule
@@ -22,8 +22,8 @@ PATH = "/v1/logs"
 RETRY_AFTER_S = "5"
 COUNTED = ("requests", "refused", "repeated_requests", "events", "skipped_records")
 MAX_TOLD = 120  # bytes: a length that is one byte of protobuf
-_PORTION = 1 << 16
-_INVALID, _UNAVAILABLE = 3, 14  # google.rpc.Code
+_INVALID, _EXHAUSTED, _UNAVAILABLE = 3, 8, 14  # google.rpc.Code
+_TOO_LARGE = "413 Content Too Large"
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
@@ -51,6 +51,7 @@ class Receiver:
         self._mapper = Mapper(rule.fields)
         self._most = rule.max_request_mb << 20
         self._spool = SpoolWriter(folder)
+        self._mapping = threading.Lock()  # one at a time: what is hostile unpacks to seventy times its size
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTED, 0))
 
@@ -87,32 +88,31 @@ class Receiver:
             raise _Refused("415 Unsupported Media Type", "expected the encoding gzip, or none")
         packed = environ["wsgi.input"].read(self._most + 1)
         if len(packed) > self._most:
-            raise _Refused("413 Content Too Large", f"a request has at most {self._most:,} bytes")
+            raise _Refused(_TOO_LARGE, f"a request has at most {self._most:,} bytes", _EXHAUSTED)
         return self._unpacked(packed) if encoding == "gzip" else packed
 
     def _unpacked(self, packed: bytes) -> bytes:
         """The gzip content, at most as much as a request may have."""
         unpacking = zlib.decompressobj(wbits=31)
-        found = bytearray()
         try:
-            rest = packed
-            while rest and not unpacking.eof:
-                found += unpacking.decompress(rest, _PORTION)
-                rest = unpacking.unconsumed_tail
-                if len(found) > self._most:
-                    raise _Refused("413 Content Too Large", f"a request has at most {self._most:,} bytes, unpacked")
+            found = unpacking.decompress(packed, self._most + 1)
         except zlib.error:
             raise _Refused("400 Bad Request", "the gzip content is damaged") from None
+        if len(found) > self._most:
+            raise _Refused(_TOO_LARGE, f"a request has at most {self._most:,} bytes, unpacked", _EXHAUSTED)
         if not unpacking.eof or unpacking.unused_data:
             raise _Refused("400 Bad Request", "the gzip content is cut off, or followed by something else")
-        return bytes(found)
+        return found
 
     def _take(self, body: bytes, kind: str) -> None:
         """Have the events of a request on disk. Raises _Refused."""
         try:
-            mapped = self._mapper.lines(self._records(body, kind))
-        except (NoRecords, RecursionError) as fault:
-            raise _Refused("400 Bad Request", str(fault) or "nested too deep") from None
+            with self._mapping:
+                mapped = self._mapped(body, kind)
+        except NoRecords as fault:
+            raise _Refused("400 Bad Request", str(fault)) from None
+        except TooMuch as fault:
+            raise _Refused(_TOO_LARGE, str(fault), _EXHAUSTED) from None
         is_new = True
         if mapped.events:
             try:
@@ -125,18 +125,18 @@ class Receiver:
         else:
             self._count(repeated_requests=1)
 
-    def _records(self, body: bytes, kind: str) -> Iterable[Any]:
+    def _mapped(self, body: bytes, kind: str) -> Mapped:
         if kind == JSON:
             import orjson
 
             try:
-                return records_of_document(orjson.loads(body))
+                return self._mapper.of_document(orjson.loads(body))
             except orjson.JSONDecodeError as fault:
                 raise NoRecords(f"is no JSON: {fault}") from None
         from google.protobuf.message import DecodeError
 
         try:
-            return records_of_request(self._messages.ExportLogsServiceRequest.FromString(body))
+            return self._mapper.of_request(self._messages.ExportLogsServiceRequest.FromString(body))
         except DecodeError:
             raise NoRecords("is no ExportLogsServiceRequest") from None
 
@@ -149,7 +149,7 @@ def _refusal(refusal: _Refused, kind: str, start_response: StartResponse) -> Ite
     """A google.rpc.Status in the encoding of the request; in JSON where that is neither."""
     more = {"405": ("Allow", "POST"), "503": ("Retry-After", RETRY_AFTER_S)}.get(refusal.status[:3])
     if kind == PROTOBUF:
-        told = refusal.told.encode()[:MAX_TOLD]
+        told = refusal.told.encode()[:MAX_TOLD].decode(errors="ignore").encode()  # whole characters
         body = bytes((0x08, refusal.code, 0x12, len(told))) + told  # code = 1, message = 2
     else:
         body = json.dumps({"code": refusal.code, "message": refusal.told}).encode()

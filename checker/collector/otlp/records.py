@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MAX_DEPTH = 32  # of a value within a value; what lies deeper is told as text
+MAX_DEPTH = 32  # of a value within a value
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as protobuf writes them in JSON
+_SIMPLE = {"stringValue": str, "boolValue": bool, "bytesValue": str}
 
 
 class NoRecords(ValueError):
     """What came is no document of log records; the text says where."""
+
+
+class _Everything(Container[object]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+EVERYTHING = _Everything()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +53,25 @@ class LogRecord:
     span_id: str
 
 
-def records_of_document(document: Any) -> Iterator[LogRecord]:
-    """The records of a JSON document: a request's, or a line of the file exporter's. Raises NoRecords."""
+def records_of_document(document: Any, wanted: Container[object] = EVERYTHING) -> Iterator[LogRecord]:
+    """The records of a JSON document: a request's, or a line of the file exporter's, with the `wanted` attributes.
+
+    Raises NoRecords.
+    """
     for number, of_resource in enumerate(_list(_object(document, "the document"), "resourceLogs")):
         place = f"resourceLogs[{number}]"
         resource = _attributes(_object(_object(of_resource, place).get("resource") or {}, place), place)
         for of_scope in _list(of_resource, "scopeLogs"):
             context = Context(resource, _scope(_object(of_scope, place).get("scope") or {}, place))
             for record in _list(of_scope, "logRecords"):
-                yield _record(context, _object(record, place), place)
+                yield _record(context, _object(record, place), place, wanted)
 
 
-def _record(context: Context, record: Mapping[str, Any], place: str) -> LogRecord:
+def _record(context: Context, record: Mapping[str, Any], place: str, wanted: Container[object]) -> LogRecord:
     body = record.get("body")
     return LogRecord(
         context=context,
-        attributes=_attributes(record, place),
+        attributes=_attributes(record, place, wanted),
         body=None if body is None else _value(body, place),
         time_ns=_whole(record.get("timeUnixNano"), place) or _whole(record.get("observedTimeUnixNano"), place),
         event_name=_text(record.get("eventName")),
@@ -73,33 +88,38 @@ def _scope(scope: Any, place: str) -> dict[str, Any]:
     return {**_attributes(named, place), **own}
 
 
-def _attributes(holder: Mapping[str, Any], place: str) -> dict[str, Any]:
-    return dict(_pair(pair, place) for pair in _list(holder, "attributes"))
+def _attributes(holder: Mapping[str, Any], place: str, wanted: Container[object] = EVERYTHING) -> dict[str, Any]:
+    pairs = [_object(pair, place) for pair in _list(holder, "attributes")]
+    return _entries([pair for pair in pairs if pair.get("key") in wanted], place)
 
 
-def _pair(pair: Any, place: str) -> tuple[str, Any]:
-    named = _object(pair, place)
-    return _text(named.get("key")), _value(named.get("value"), place)
+def _entries(pairs: Sequence[Mapping[str, Any]], place: str, depth: int = 0) -> dict[str, Any]:
+    return {_text(pair.get("key")): _value(pair.get("value"), place, depth) for pair in pairs}
 
 
 def _value(value: Any, place: str, depth: int = 0) -> Any:
     """What an AnyValue in JSON stands for."""
-    if depth > MAX_DEPTH:
-        raise NoRecords(f"{place}: a value is nested more than {MAX_DEPTH} levels deep")
     for kind, content in _object(value if value is not None else {}, place).items():
         match kind:
             case "stringValue" | "boolValue" | "bytesValue":
+                if not isinstance(content, _SIMPLE[kind]):
+                    raise NoRecords(f"{place}: a {kind} cannot be {type(content).__name__}")
                 return content
             case "intValue":
                 return _whole(content, place)
             case "doubleValue":
                 return _double(content, place)
-            case "arrayValue":
-                return [_value(item, place, depth + 1) for item in _list(_object(content, place), "values")]
-            case "kvlistValue":
-                pairs = [_object(pair, place) for pair in _list(_object(content, place), "values")]
-                return {_text(pair.get("key")): _value(pair.get("value"), place, depth + 1) for pair in pairs}
+            case "arrayValue" | "kvlistValue":
+                return _nested(kind, _list(_object(content, place), "values"), place, depth)
     return None
+
+
+def _nested(kind: str, values: Sequence[Any], place: str, depth: int) -> Any:
+    if depth >= MAX_DEPTH:
+        raise NoRecords(f"{place}: a value is nested more than {MAX_DEPTH} levels deep")
+    if kind == "arrayValue":
+        return [_value(item, place, depth + 1) for item in values]
+    return _entries([_object(pair, place) for pair in values], place, depth + 1)
 
 
 def _object(value: Any, place: str) -> Mapping[str, Any]:
@@ -125,25 +145,26 @@ def _whole(value: Any, place: str) -> int:
     """A whole number, which JSON has as a number or, where it is long, as text."""
     if value is None:
         return 0
-    try:
-        if isinstance(value, str) and len(value) > 20:
-            raise ValueError
+    is_whole = value.is_integer() if isinstance(value, float) else isinstance(value, int) and value not in (True, False)
+    if is_whole or (isinstance(value, str) and _WHOLE.fullmatch(value)):
         return int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise NoRecords(f"{place}: {str(value)[:40]!r} is no whole number") from None
+    raise NoRecords(f"{place}: {str(value)[:40]!r} is no whole number")
 
 
 def _double(value: Any, place: str) -> Any:
-    """A number; what is none stays text, so that the event schema refuses it with a reason."""
+    """A number; what is none becomes text, so that the event schema refuses it with a reason."""
     try:
-        number = float(value)
+        return _finite(float(value))
     except (TypeError, ValueError):
         raise NoRecords(f"{place}: {str(value)[:40]!r} is no number") from None
-    return number if math.isfinite(number) else str(value)
 
 
-def records_of_request(request: Any) -> Iterator[LogRecord]:
-    """The records of an ExportLogsServiceRequest."""
+def _finite(number: float) -> float | str:
+    return number if math.isfinite(number) else _NO_NUMBERS[str(number)]
+
+
+def records_of_request(request: Any, wanted: Container[object] = EVERYTHING) -> Iterator[LogRecord]:
+    """The records of an ExportLogsServiceRequest, with the `wanted` attributes. Raises NoRecords."""
     for of_resource in request.resource_logs:
         resource = _pairs(of_resource.resource.attributes)
         for of_scope in of_resource.scope_logs:
@@ -153,7 +174,7 @@ def records_of_request(request: Any) -> Iterator[LogRecord]:
             for record in of_scope.log_records:
                 yield LogRecord(
                     context=context,
-                    attributes=_pairs(record.attributes),
+                    attributes=_pairs(record.attributes, wanted),
                     body=_any(record.body),
                     time_ns=record.time_unix_nano or record.observed_time_unix_nano,
                     event_name=record.event_name,
@@ -164,8 +185,8 @@ def records_of_request(request: Any) -> Iterator[LogRecord]:
                 )
 
 
-def _pairs(attributes: Any) -> dict[str, Any]:
-    return {pair.key: _any(pair.value) for pair in attributes}
+def _pairs(attributes: Any, wanted: Container[object] = EVERYTHING) -> dict[str, Any]:
+    return {key: _any(pair.value) for pair in attributes if (key := pair.key) in wanted}
 
 
 def _any(value: Any, depth: int = 0) -> Any:
@@ -177,7 +198,7 @@ def _any(value: Any, depth: int = 0) -> Any:
         case "int_value":
             return value.int_value
         case "double_value":
-            return value.double_value if math.isfinite(value.double_value) else str(value.double_value)
+            return _finite(value.double_value)
         case "bool_value":
             return value.bool_value
         case "bytes_value":

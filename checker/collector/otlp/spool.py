@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from checker.collector.otlp.segment import Segment
 from checker.errors import NotRecorded
-from checker.whole_file import sync_folder
 
 SEGMENT_BYTES = 32 << 20
 REMEMBERED = 10_000  # requests; a client that lost our answer sends the same bytes again, soon
@@ -67,30 +67,10 @@ def blocks(segment: Path, offset: int = 0, *, is_newest: bool = True) -> Iterato
                     return
                 raise Damaged(f"{segment.name}: the block at byte {offset} is cut off")
             lines = file.read(int(match[2]))
-            if lines.count(b"\n") != int(match[3]) or not lines.endswith(b"\n"):
-                raise Damaged(f"{segment.name}: the block at byte {offset} has not the {int(match[3])} lines of it")
+            if lines.count(b"\n") != int(match[3]) or (lines and not lines.endswith(b"\n")):
+                raise Damaged(f"{segment.name}: the block at byte {offset} has not the {int(match[3])} lines it says")
             yield Block(match[1].decode(), offset, end, lines)
             offset = end
-
-
-@dataclass(slots=True)
-class _Segment:
-    """The one that is written: how much is there, and how much of it on disk. Nothing more goes in after a `fault`."""
-
-    descriptor: int
-    size: int = 0
-    safe: int = 0
-    is_syncing: bool = False
-    fault: OSError | None = None
-
-    def cut(self, size: int) -> None:
-        """Cut off what lies beyond `size`."""
-        try:
-            os.ftruncate(self.descriptor, size)
-        except OSError as fault:
-            self.fault = self.fault or fault
-        else:
-            self.size = size
 
 
 class SpoolWriter:
@@ -103,118 +83,93 @@ class SpoolWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._turn = threading.Condition()  # held by whoever looks at what follows, or writes
-        self._known: OrderedDict[str, tuple[_Segment | None, int]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[Segment | None, int]] = OrderedDict()
+        self._is_closed = False
         self._guard = _locked(folder)
         try:
-            self._number = self._recover()
+            self._number = self._recover()  # the highest that was ever used
             self._segment = self._begin()
         except BaseException:
             os.close(self._guard)
             raise
-        self._is_closed = False
 
     def append(self, digest: str, lines: bytes) -> bool:
         """Put a request's lines down; they are on disk when this returns. False where they are already.
 
-        Raises OSError; then they do not count, and the client is to send them again.
+        Raises OSError; then they do not count, and are to be sent again.
         """
         with self._turn:
             self._turn.wait_for(lambda: not (self._is_over() and self._segment.is_syncing))
             if self._is_closed:
                 raise OSError(errno.EBADF, "the spool is closed")
-            is_new = digest not in self._known
-            if is_new:
+            if is_new := not self._has(digest):
                 self._put(digest, lines)
-            segment, upto = self._known[digest]
-        while segment and not self._is_safe(segment, upto):
+            segment, end = self._known[digest]
+        while segment and not self._is_safe(segment, end):
             self._sync(segment)
         return is_new
 
     def close(self) -> None:
-        """Let go of the folder, once nothing is being written any more."""
+        """Let go of the folder; what is written by then is on disk."""
         with self._turn:
             self._turn.wait_for(lambda: not self._segment.is_syncing)
-            self._is_closed = True
-            os.close(self._segment.descriptor)
-            os.close(self._guard)
+            if not self._is_closed:
+                self._is_closed = True
+                self._finish()
+                self._segment.close()
+                os.close(self._guard)
+
+    def _has(self, digest: str) -> bool:
+        segment, end = self._known.get(digest, (None, -1))
+        return end >= 0 and not (segment and segment.is_lost(end))
 
     def _is_over(self) -> bool:
         return self._segment.size >= SEGMENT_BYTES or self._segment.fault is not None
 
     def _put(self, digest: str, lines: bytes) -> None:
         if self._is_over():
-            self._next()
-        segment = self._segment
-        rest = memoryview(b"#%s %d %d\n%s" % (digest.encode(), len(lines), lines.count(b"\n"), lines))
-        size = segment.size + len(rest)
-        try:
-            while rest:
-                rest = rest[os.write(segment.descriptor, rest) :]
-        except OSError:
-            segment.cut(segment.size)
-            raise
-        segment.size = size
-        self._known[digest] = segment, size
+            self._finish()
+            before, self._segment = self._segment, self._begin()
+            before.close()
+        block = b"#%s %d %d\n%s" % (digest.encode(), len(lines), lines.count(b"\n"), lines)
+        self._known[digest] = self._segment, self._segment.write(block)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    def _is_safe(self, segment: _Segment, upto: int) -> bool:
+    def _is_safe(self, segment: Segment, end: int) -> bool:
         """Whether so much is on disk; false where this thread is to see to it, for all that wait. Raises OSError."""
         with self._turn:
-            self._turn.wait_for(lambda: segment.safe >= upto or segment.fault or not segment.is_syncing)
-            if segment.safe >= upto:
+            self._turn.wait_for(lambda: segment.safe >= end or segment.fault or not segment.is_syncing)
+            if segment.safe >= end:
                 return True
             if segment.fault:
                 raise OSError(segment.fault.errno, segment.fault.strerror)
             segment.is_syncing = True
             return False
 
-    def _sync(self, segment: _Segment) -> None:
+    def _sync(self, segment: Segment) -> None:
         with self._turn:
-            upto = segment.size
-        fault = _sync_fault(segment.descriptor)
+            end = segment.size
+        fault = segment.sync_fault()  # meanwhile the others write on
         with self._turn:
-            self._settle(segment, upto, fault)
+            segment.settle(end, fault)
+            self._turn.notify_all()
 
-    def _settle(self, segment: _Segment, upto: int, fault: OSError | None) -> None:
-        """Note what came of a sync. A disk that failed once may say later that all is well, and have lost it."""
-        segment.is_syncing = False
-        if fault is None:
-            segment.safe = max(segment.safe, upto)
-        else:
-            segment.fault = fault
-            segment.cut(segment.safe)
-            lost = [digest for digest, (where, end) in self._known.items() if where is segment and end > segment.safe]
-            for digest in lost:
-                del self._known[digest]
-        self._turn.notify_all()
+    def _finish(self) -> None:
+        """Have all of the segment on disk, for all that wait."""
+        if self._segment.fault is None:
+            self._segment.settle(self._segment.size, self._segment.sync_fault())
+            self._turn.notify_all()
 
-    def _next(self) -> None:
-        """Go on in another segment, once this one is on disk."""
-        before = self._segment
-        if before.fault is None:
-            self._settle(before, before.size, _sync_fault(before.descriptor))
-        if before.fault is not None and before.size > before.safe:
-            raise OSError(before.fault.errno, before.fault.strerror)
+    def _begin(self) -> Segment:
+        """The next segment. Its number is noted: none is used again, even where segments were taken away."""
         self._number += 1
-        self._segment = self._begin()
-        os.close(before.descriptor)
-
-    def _begin(self) -> _Segment:
-        """A new segment. Its number is noted, so that none is used again where segments were taken away."""
         os.pwrite(self._guard, b"%08d\n" % self._number, 0)
         os.fsync(self._guard)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(self._folder / f"{self._number:08d}.spool", flags, 0o644)
-        try:
-            sync_folder(self._folder)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return _Segment(descriptor)
+        return Segment.begin(self._folder / f"{self._number:08d}.spool")
 
     def _recover(self) -> int:
-        """Cut a torn end off, remember the newest requests; gives the next segment's number."""
+        """Cut a torn end off, and remember the newest requests; gives the highest number that was used."""
         there = segments(self._folder)
         if there:
             _cut_torn_end(there[-1])
@@ -225,13 +180,35 @@ class SpoolWriter:
                 break
         self._known.update((digest, (None, 0)) for digest in digests[-REMEMBERED:])
         noted = os.pread(self._guard, MAX_HEADER, 0)
-        used = [int(there[-1].stem)] if there else []
-        return max([*used, int(noted) if _NUMBER.fullmatch(noted) else 0]) + 1
+        return max(int(there[-1].stem) if there else 0, int(noted) if _NUMBER.fullmatch(noted) else 0)
 
 
-def _sync_fault(descriptor: int) -> OSError | None:
+def _cut_torn_end(segment: Path) -> None:
+    """Cut off a block that is not whole. Where whole ones follow it, it is no torn end: that is left for people."""
+    end = 0
+    with suppress(Damaged):  # whoever reads the segment tells
+        for block in blocks(segment):
+            end = block.end
+    with segment.open("r+b") as file:
+        file.seek(end)
+        if (rest := file.read()) and not _HEADER.search(rest, 1):
+            file.truncate(end)
+            os.fsync(file.fileno())
+
+
+def _digests(segment: Path) -> Iterator[str]:
+    """The requests whose blocks follow each other from the beginning on."""
+    with segment.open("rb") as file:
+        while match := _HEADER.fullmatch(file.readline(MAX_HEADER)):
+            yield match[1].decode()
+            file.seek(int(match[2]), os.SEEK_CUR)
+
+
+def _locked(folder: Path) -> int:
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.fsync(descriptor)
-    except OSError as fault:
-        return fault
-    return None
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise NotRecorded(f"{folder.name}: another receiver writes this spool; stop it first") from None
+    return descriptor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,15 +22,19 @@ class OtlpSource:
         del ask
         segment, offset = str(position.get("segment", "")), int(position.get("offset", 0))
         try:
-            for path, start in self._from(segment, offset):
-                segment, offset = path.name, start
-                for block in blocks(path, start):
+            there = segments(self._folder)
+            if there and segment > there[-1].name:
+                sink.tell(f"the spool was begun anew before {segment}: it is read from its beginning")
+                segment, offset = "", 0
+            for path in [path for path in there if path.name >= segment]:
+                segment, offset = path.name, offset if path.name == segment else 0
+                for block in blocks(path, offset, is_newest=path == there[-1]):
                     if sink.is_past(block.lines):
                         return {"segment": segment, "offset": offset}
                     sink.add(block.lines, f"otlp:{segment}", block.start)
                     offset = block.end
         except Damaged as fault:
-            raise SourceFailed(f"the spool is damaged: {fault}; move that segment away to go on") from None
+            raise SourceFailed(f"the spool is damaged: {fault}; stop the receiver and move that segment away") from None
         except OSError as fault:
             raise SourceFailed(f"the spool cannot be read: {fault.strerror or type(fault).__name__}") from None
         return {"segment": segment, "offset": offset}
@@ -41,15 +44,13 @@ class OtlpSource:
         return position
 
     def committed(self, position: Position) -> None:
-        """Remove the segments that were read to their end, but for the newest, which may still grow."""
-        name = str(position.get("segment", ""))
-        for path in segments(self._folder)[:-1]:
-            if path.name < name:
-                with suppress(OSError):
-                    path.unlink()
+        """Remove the segments that were read to their end, but for the newest, which may still grow.
 
-    def _from(self, segment: str, offset: int) -> Iterator[tuple[Path, int]]:
-        """The segments from the position on, each with where to begin in it."""
-        for path in segments(self._folder):
-            if path.name >= segment:
-                yield path, offset if path.name == segment else 0
+        A position beyond that one is of a spool that is no more, and says nothing of this.
+        """
+        name = str(position.get("segment", ""))
+        with suppress(OSError):  # what cannot be removed now is removed another time
+            there = segments(self._folder)
+            for path in there[:-1]:
+                if path.name < name <= there[-1].name:
+                    path.unlink()
