@@ -7,6 +7,8 @@ READY := $(VENV)/ready
 PHASE ?= B
 SECONDS ?= 20
 EVERY ?= 1
+CYCLES ?= 1000
+LOAD ?= 60
 TARGET ?= autosave
 POLICY ?= policy/policy.yaml
 SAMPLE := tests/samples/$(TARGET)
@@ -17,7 +19,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries fuzz attacks browser crash lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate test queries fuzz attacks browser crash loop lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -58,6 +60,9 @@ attacks: $(READY) ## Carry out each attack with the layer off that stops it.
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash
+
+loop: $(READY) ## Run the loop on a fast clock: a day, a load, trouble, CYCLES (1000) of a soak.
+	@PHASEGATE_SOAK=$(CYCLES) PHASEGATE_LOAD_S=$(LOAD) $(BIN)/python -m pytest tests/loop
 
 browser: $(READY) ## Look at the dashboard in Chromium (installs Debian's, where there is none).
 	@command -v chromium >/dev/null || { echo "installing chromium …" >&2; \

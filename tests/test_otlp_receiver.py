@@ -15,14 +15,37 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from checker.collector.otlp.receiver import JSON, PATH, PROTOBUF
-from checker.collector.otlp.spool import Damaged, SpoolWriter, blocks, segments
-from checker.collector.sources.otlp import OtlpSource
-from checker.errors import NotRecorded
+from checker.collector.otlp.records import MAX_DEPTH
+from checker.collector.otlp.spool import segments
 from checker.policy.collecting import OtlpRule
 from tests.limits import files_of_at_most
 from tests.otlp_client import FIELDS, receiving, request, saves, spooled
 
 BODY = request(saves(5)).SerializeToString()
+PATH_TO_BODY, ARRAY = (0x0A, 0x12, 0x12, 0x2A), (0x2A, 0x0A)  # protobuf's tags, outermost first
+
+
+def varint(number: int) -> bytes:
+    """A whole number as protobuf writes it."""
+    made = bytearray()
+    while number > 0x7F:
+        made.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*made, number))
+
+
+def nested(depth: int) -> bytes:
+    """A request whose record has that many arrays in each other; no library writes so many."""
+    made = b""
+    for tag in reversed(PATH_TO_BODY + ARRAY * depth):
+        made = bytes((tag,)) + varint(len(made)) + made
+    return made
+
+
+def nested_json(depth: int) -> bytes:
+    """The same in JSON, of lists of key and value."""
+    value = b'{"kvlistValue":{"values":[{"key":"k","value":' * depth + b"{}" + b"}]}}" * depth
+    return b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":%s}]}]}]}' % value
 
 
 def post(address: Any, body: bytes, kind: str = PROTOBUF, path: str = PATH, **headers: str) -> httpx.Response:
@@ -78,6 +101,16 @@ def test_json_and_gzip(tmp_path: Path) -> None:
         (b"{", JSON, {}, 400),
         (b"[]", JSON, {}, 400),
         (b"[" * 100_000, JSON, {}, 400),
+        (b'{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":true}}]}}]}', JSON, {}, 400),
+        (nested_json(MAX_DEPTH + 1), JSON, {}, 400),
+        (nested_json(10_000), JSON, {}, 400),
+        (nested(MAX_DEPTH + 1), PROTOBUF, {}, 400),
+        (nested(10_000), PROTOBUF, {}, 400),
+        (b"\x0c", PROTOBUF, {}, 400),  # the end of a group that never began
+        (b"\x0a\xff\xff\xff\xff\x07", PROTOBUF, {}, 400),  # 2 GiB, it says
+        (BODY[:-1], PROTOBUF, {}, 400),
+        (BODY.replace(b"autosave.save", b"\xff" * 13), PROTOBUF, {}, 400),  # no UTF-8
+        (request([{"event_name": "e"}] * 200, "x" * (400 << 10)).SerializeToString(), PROTOBUF, {}, 413),  # 78 MiB
         (BODY, "text/plain", {}, 415),
         (BODY, PROTOBUF, {"Content_Encoding": "br"}, 415),
         (gzip.compress(BODY)[:-9], PROTOBUF, {"Content_Encoding": "gzip"}, 400),
@@ -99,6 +132,7 @@ def test_what_is_refused_says_why_in_the_request_s_encoding(
         assert answer.content[0] == 0x08  # google.rpc.Status: code, then message
         assert answer.content[2] == 0x12
         assert len(answer.content) == 4 + answer.content[3]
+        assert answer.content[4:].decode()
     else:
         assert answer.json()["message"]
     assert len(spooled(tmp_path)) == 5
@@ -109,6 +143,23 @@ def test_other_pages(tmp_path: Path, method: str, path: str, status: int) -> Non
     with receiving(tmp_path) as (_, address):
         answer = httpx.request(method, f"http://{address}{path}", trust_env=False)
     assert (answer.status_code, "Allow" in answer.headers) == (status, status == 405)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", PROTOBUF),
+        (b"\x08\x01", PROTOBUF),  # a field that newer versions may have
+        (nested(MAX_DEPTH), PROTOBUF),
+        (nested_json(MAX_DEPTH), JSON),
+        (b'{"resourceLogs":[],"more":[1]}', JSON),
+    ],
+)
+def test_what_holds_no_event_is_taken_and_keeps_nothing(tmp_path: Path, body: bytes, kind: str) -> None:
+    with receiving(tmp_path) as (app, address):
+        assert post(address, body, kind).status_code == 200
+        assert app.counts()["events"] == 0
+    assert spooled(tmp_path) == []
 
 
 def test_the_same_request_again_counts_once(tmp_path: Path) -> None:
@@ -155,58 +206,6 @@ def test_many_at_once(tmp_path: Path) -> None:
         assert app.counts()["events"] == 600
     lines = spooled(tmp_path)
     assert len(set(lines)) == len(lines) == 600
-
-
-def test_a_spool_that_was_cut_anywhere_keeps_every_whole_request(tmp_path: Path) -> None:
-    writer = SpoolWriter(tmp_path)
-    writer.append("a" * 64, b'{"n":1}\n{"n":2}\n')
-    first = segments(tmp_path)[0].stat().st_size
-    writer.append("b" * 64, b'{"n":3}\n')
-    writer.close()
-    whole = segments(tmp_path)[0].read_bytes()
-    for cut in range(first, len(whole) + 1):
-        for path in segments(tmp_path):
-            path.unlink()
-        (tmp_path / "00000001.spool").write_bytes(whole[:cut])
-        read = [line for block in blocks(tmp_path / "00000001.spool") for line in block.lines.splitlines()]
-        assert len(read) == (3 if cut == len(whole) else 2)  # a reader beside it
-        again = SpoolWriter(tmp_path)
-        assert again.append("a" * 64, b'{"n":1}\n{"n":2}\n') is False
-        assert again.append("b" * 64, b'{"n":3}\n') is (cut < len(whole))
-        again.close()
-        assert spooled(tmp_path) == [b'{"n":1}', b'{"n":2}', b'{"n":3}']
-
-
-def test_one_writer(tmp_path: Path) -> None:
-    writer = SpoolWriter(tmp_path)
-    with pytest.raises(NotRecorded, match="another receiver writes this spool"):
-        SpoolWriter(tmp_path)
-    writer.close()
-    SpoolWriter(tmp_path).close()
-
-
-def test_what_is_damaged_in_the_middle_is_told(tmp_path: Path) -> None:
-    writer = SpoolWriter(tmp_path)
-    for digest in "ab":
-        writer.append(digest * 64, b'{"n":1}\n')
-    writer.close()
-    path = segments(tmp_path)[0]
-    content = path.read_bytes()
-    path.write_bytes(b"x" + content[1:])
-    with pytest.raises(Damaged, match=r"00000001\.spool: no block at byte 0"):
-        list(blocks(path))
-
-
-def test_segments_that_were_read_and_sealed_go(tmp_path: Path) -> None:
-    for number in range(3):
-        writer = SpoolWriter(tmp_path)
-        writer.append(f"{number}" * 64, b'{"n":1}\n')
-        writer.close()
-    source = OtlpSource(OtlpRule("otel", fields=FIELDS), tmp_path)
-    source.committed({"segment": "00000003.spool", "offset": 0})
-    assert [path.name for path in segments(tmp_path)] == ["00000003.spool"]
-    source.committed({"segment": "00000009.spool", "offset": 0})
-    assert len(segments(tmp_path)) == 1  # the newest may still grow
 
 
 logging.getLogger("waitress").setLevel(logging.ERROR)

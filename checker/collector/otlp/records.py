@@ -145,8 +145,13 @@ def _whole(value: Any, place: str) -> int:
     """A whole number, which JSON has as a number or, where it is long, as text."""
     if value is None:
         return 0
-    is_whole = value.is_integer() if isinstance(value, float) else isinstance(value, int) and value not in (True, False)
-    if is_whole or (isinstance(value, str) and _WHOLE.fullmatch(value)):
+    if isinstance(value, float):
+        is_whole = value.is_integer()
+    elif isinstance(value, str):
+        is_whole = _WHOLE.fullmatch(value) is not None
+    else:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole:
         return int(value)
     raise NoRecords(f"{place}: {str(value)[:40]!r} is no whole number")
 
