@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -14,9 +15,10 @@ import httpx
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from checker.collector.otlp.receiver import JSON, PATH, PROTOBUF
+from checker.collector.otlp.receiver import JSON, PATH, PROTOBUF, Receiver
 from checker.collector.otlp.records import MAX_DEPTH
 from checker.collector.otlp.spool import segments
+from checker.errors import UsageError
 from checker.policy.collecting import OtlpRule
 from tests.limits import files_of_at_most
 from tests.otlp_client import FIELDS, receiving, request, saves, spooled
@@ -206,6 +208,14 @@ def test_many_at_once(tmp_path: Path) -> None:
         assert app.counts()["events"] == 600
     lines = spooled(tmp_path)
     assert len(set(lines)) == len(lines) == 600
+
+
+def test_without_opentelemetry_s_messages_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.collector.logs.v1", None)  # as where it is not installed
+    with pytest.raises(UsageError, match=r"source otel: OTLP needs .* pip install 'phasegate\[otlp\]'"):
+        Receiver(OtlpRule("otel", fields=FIELDS), tmp_path)
 
 
 logging.getLogger("waitress").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The receiver's spool: what was acknowledged is there, once, whatever happens to the process, the disk and the folder."""
+"""The receiver's spool: what was acknowledged is there, once, whatever happens to process, disk and folder."""
 
 from __future__ import annotations
 

@@ -7,16 +7,17 @@ over a line; DuckDB then finds times and copies over all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checker.analyzer.batches import BatchFile, hold, read_lines
+from checker.analyzer.batches import BatchFile, HeldBatch, Line, hold
 from checker.analyzer.copies import second_copies
 from checker.analyzer.fast_path import quote, timestamp
 from checker.analyzer.ingest import FROM_THE_FUTURE
-from checker.analyzer.lines import MAX_LINE_BYTES, Fault
+from checker.analyzer.lines import Fault
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
 from checker.analyzer.scan import matching_columns, scan
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 RESERVED = "reserved_event"
 MEMORY_MB = 512
+PIECE_BYTES = 2 << 20  # of a block that holds a broken line: so much of it is read line by line
 _BOOLEAN, _NO_RETRYABLE = "BOOLEAN", "null::boolean as retryable"
 _AT_ONCE = 2_000_000  # lines among which copies are looked for: their keys are in memory
 _LINE_BITS = 32  # of a row's number: the block above, the line below
@@ -92,37 +94,55 @@ class _Sorting:
     set_aside: SetAside
     found: Sorted = field(default_factory=Sorted)
     lines: int = 0
+    likely: tuple[str, ...] = ()
 
     def read(self) -> None:
         """Read every block; the view `lines` then shows the sound lines of all of them."""
         selects = []
-        likely: tuple[str, ...] = ()
         for number, block in enumerate(self.blocks):
-            events = self.scratch / f"{number:06d}.parquet"
             broken: dict[int, Fault] = {}
-            loaded = self._load(block, likely, events, broken)
+            for first, loaded, events in self._parts(number, block, broken):
+                self.likely = tuple(name for name in loaded.columns if name != "payload") or self.likely
+                self.lines += loaded.lines
+                selects.append(self._select(number, first, loaded, events))
             self._leave_out(number, broken)
-            likely = tuple(name for name in loaded.columns if name != "payload") or likely
-            self.lines += loaded.lines
-            selects.append(self._select(number, loaded, events))
         self.connection.execute(f"create temp view lines as {' union all '.join(selects) or self._nothing()}")
 
-    def _load(self, block: Block, likely: Sequence[str], events: Path, broken: dict[int, Fault]) -> Loaded:
-        rules, fast = self.terms.rules, self.terms.rules.fast_path
-        with hold(BatchFile(self.terms.window.start, block.path)) as held:
-            scanned = scan(held)
-            if fast is not None and scanned.has_short_lines:
-                columns = matching_columns(self.connection, held, fast, [likely, list(rules.schema.columns)])
-                if columns is not None and (
-                    loaded := load_whole(self.connection, held, rules, fast, scanned.lines, columns, events)
-                ):
-                    return loaded
-            return load_line_by_line(
-                self.connection, held, rules, events, lambda line, fault: _note(broken, line.number, fault), False
-            )
+    def _parts(self, number: int, block: Block, broken: dict[int, Fault]) -> Iterator[tuple[int, Loaded, Path]]:
+        """The block, or where a line of it is broken its pieces: first line, what was loaded, and where to."""
+        events = self.scratch / f"{number:06d}.parquet"
+        with self._held(block.path) as held:
+            loaded = self._whole(held, events)
+        if loaded is not None:
+            yield 0, loaded, events
+            return
+        for part, (first, path) in enumerate(_pieces(block, self.scratch / "piece")):
+            events = self.scratch / f"{number:06d}-{part:04d}.parquet"
+            with self._held(path) as held:
+                loaded = self._whole(held, events) or self._line_by_line(held, first, events, broken)
+            yield first, loaded, events
 
-    def _select(self, number: int, loaded: Loaded, events: Path) -> str:
-        """SQL for the block's lines, with what places them and tells copies apart."""
+    def _held(self, path: Path) -> AbstractContextManager[HeldBatch]:
+        return hold(BatchFile(self.terms.window.start, path))
+
+    def _whole(self, held: HeldBatch, events: Path) -> Loaded | None:
+        """Load all lines at once, None where one of them does not allow that."""
+        rules, fast, scanned = self.terms.rules, self.terms.rules.fast_path, scan(held)
+        if fast is None or not scanned.has_short_lines:
+            return None
+        columns = matching_columns(self.connection, held, fast, [self.likely, list(rules.schema.columns)])
+        if columns is None:
+            return None
+        return load_whole(self.connection, held, rules, fast, scanned.lines, columns, events)
+
+    def _line_by_line(self, held: HeldBatch, first: int, events: Path, broken: dict[int, Fault]) -> Loaded:
+        def note(line: Line, fault: Fault) -> None:
+            broken[first + line.number] = fault
+
+        return load_line_by_line(self.connection, held, self.terms.rules, events, note, is_bounded=False)
+
+    def _select(self, number: int, first: int, loaded: Loaded, events: Path) -> str:
+        """SQL for the block's lines from number `first` on, with what places them and tells copies apart."""
         schema = self.terms.rules.schema
         wanted = dict.fromkeys(("ts", "event", "phase", *schema.dedup_key))
         columns = [self._column(name, loaded) for name in wanted]
@@ -131,7 +151,8 @@ class _Sorting:
         placed = event_time(loaded.columns, schema)
         is_own = "true" if self.blocks[number].source in (OWN_SOURCE, CARRIED) else "false"
         return (
-            f"select {number}::bigint as block, line_number, window_start, {placed} as placed_at, {is_own} as is_own,"
+            f"select {number}::bigint as block, line_number + {first} as line_number, window_start,"
+            f" {placed} as placed_at, {is_own} as is_own,"
             f" {', '.join([*columns, is_retryable])} from ({numbered_events(events, loaded.has_numbers)})"
         )
 
@@ -220,8 +241,14 @@ def _too_early(placed_at: datetime, latest: datetime) -> Fault:
     return Fault(FROM_THE_FUTURE, told)
 
 
-def _note(broken: dict[int, Fault], number: int, fault: Fault) -> None:
-    broken[number] = fault
+def _pieces(block: Block, path: Path) -> Iterator[tuple[int, Path]]:
+    """The block's lines a piece after the other, each in the file `path`: its first line's number, and the file."""
+    first = 0
+    with block.path.open("rb") as lines:
+        while portion := lines.readlines(PIECE_BYTES):
+            path.write_bytes(b"".join(portion))
+            yield first, path
+            first += len(portion)
 
 
 def _lines_of(block: Block, numbers: Iterable[int] | Mapping[int, object]) -> Iterator[tuple[int, int, bytes]]:
@@ -229,7 +256,7 @@ def _lines_of(block: Block, numbers: Iterable[int] | Mapping[int, object]) -> It
     wanted = set(numbers)
     at = 0
     with block.path.open("rb") as stream:
-        for line in read_lines(stream, MAX_LINE_BYTES):
-            if line.number in wanted:
-                yield line.number, at, line.content
-            at += len(line.content) + 1  # a block's lines are never longer than what is kept of one
+        for number, line in enumerate(stream):
+            if number in wanted:
+                yield number, at, line.removesuffix(b"\n")
+            at += len(line)

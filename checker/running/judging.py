@@ -125,8 +125,9 @@ class Pass:
     def _report(self) -> None:
         if not self._past().state.exists:
             return
+        request = replace(self._request(), phase=self.said.get("phase", self.request.phase))
         reporter = Reporter(
-            self.governed, self._request(), self.ledger, self.reports, self.carriers, self.clock, SEND_DEADLINE_S
+            self.governed, request, self.ledger, self.reports, self.carriers, self.clock, SEND_DEADLINE_S
         )
         reported = reporter.run()
         self.faults += [f"report: {fault}" for fault in reported.faults]

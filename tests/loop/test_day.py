@@ -16,9 +16,9 @@ import pytest
 
 from checker.analyzer.governed import load_governed
 from checker.pipeline import Past, Request, replay
-from checker.windows import floor_to_window, windows_between
+from checker.windows import floor_to_window, parse_iso, windows_between
 from tests.batches import FIRST, WINDOW
-from tests.looping import Project, application, eventually, looping, make_project
+from tests.looping import Loop, Project, application, eventually, looping, make_project
 from tests.otlp_client import SAVED, request
 
 PORT = 14318
@@ -95,6 +95,8 @@ def test_a_day_in_a_minute(project: Project) -> None:
                 eventually(lambda: loop.now() > FIRST + timedelta(days=1), "a day has passed", 90)
             provider.shutdown()
             _wait_for_all(project, len(sent))
+            end = FIRST + timedelta(days=1)
+            eventually(lambda: _is_judged_until(loop, end), "the day's last window is judged", 90)
             assert loop.stop() == 0
     ids = request_ids(project)
     assert set(ids) == set(sent)
@@ -103,6 +105,12 @@ def test_a_day_in_a_minute(project: Project) -> None:
     assert outcomes == _undisturbed(project, outcomes)
     (incident,) = project.state.incidents
     assert {slo for _, slo in incident.violations} == {"failure_rate", "save_latency_p95"}
+
+
+def _is_judged_until(loop: Loop, end: datetime) -> bool:
+    """Whether a pass has judged a window that begins at or after `end`, and with it all before."""
+    judged = [line.split()[1].rstrip(":") for line in list(loop.lines) if line.startswith("judged ")]
+    return any(parse_iso(text) >= end for text in judged)
 
 
 def _wait_for_all(project: Project, count: int) -> None:

@@ -82,7 +82,7 @@ def test_a_reporter_that_hangs_stops_no_cycle_in_an_incident(tmp_path: Path, cha
 
 
 def test_a_rollback_its_recovery_and_what_is_left(tmp_path: Path, chat: ChatServer) -> None:
-    """In mode execute the loop rolls back by itself, turns to 5-minute cycles, and ends the incident when all is well."""
+    """In mode execute the loop rolls back by itself, turns to 5-minute cycles, and ends the incident."""
     tool = ReleaseTool(tmp_path / "tool")
     command = f'command: [{sys.executable}, {tool.path}, "--from={{phase}}", "--to={{rollback_to}}"]'
     project = make_project(tmp_path / "project", (f"command: {COMMAND}", command), ("mode: propose", "mode: execute"))

@@ -51,6 +51,6 @@ class OtlpSource:
         name = str(position.get("segment", ""))
         with suppress(OSError):  # what cannot be removed now is removed another time
             there = segments(self._folder)
-            for path in there[:-1]:
+            for path in there:
                 if path.name < name <= there[-1].name:
                     path.unlink()
