@@ -139,9 +139,14 @@ def _loop(governed: Governed, setup: Setup, options: Options) -> int:
     """Run until SIGTERM or SIGINT."""
     from checker.analyzer.batches import LogFolder
     from checker.child.zygote import shut_down
+    from checker.running.receivers import check_receivers
+    from checker.running.serving import check_free
     from checker.running.supervisor import Supervisor
 
-    setup.station(governed)  # what it refuses is told before anything is started
+    setup.station(governed)  # what this refuses is told before anything is started, and so it is with addresses
+    check_receivers(governed.policy.collector)
+    if setup.listen is not None:
+        check_free(setup.listen)
     shut_down()  # every part that measures forks a zygote of its own
     stop = threading.Event()
     with _stopping(stop):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from checker.collector.otlp.receiver import Receiver
+from checker.collector.otlp.receiver import Receiver, check_installed
 from checker.collector.places import Places
 from checker.policy.collecting import Collector, OtlpRule
-from checker.running.serving import Address, serve
+from checker.running.serving import Address, check_free, serve
 
 
 @dataclass(slots=True)
@@ -22,6 +22,14 @@ class Receivers:
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """What each receiver has counted, by source."""
         return {name: app.counts() for name, app in self.apps.items()}
+
+
+def check_receivers(collector: Collector) -> None:
+    """Raises UsageError where a receiver that the policy asks for could not be opened: what is missing, or taken."""
+    for rule in collector.sources:
+        if isinstance(rule, OtlpRule):
+            check_installed(rule.name)
+            check_free(Address(rule.host, rule.port))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,21 @@ def parse_address(text: str) -> Address:
     return Address(host.strip("[]"), int(port))
 
 
+def check_free(address: Address) -> None:
+    """Raises UsageError where nothing can listen there."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.host, address.port))
+    except OSError as fault:
+        raise _not_free(address, fault) from fault
+
+
+def _not_free(address: Address, fault: OSError) -> UsageError:
+    return UsageError(f"{address}: cannot listen there: {fault.strerror or fault}; name another address")
+
+
 @contextmanager
 def serve(app: Callable[..., Any], address: Address, max_body_bytes: int = 1 << 20) -> Iterator[Address]:
     """Serve `app` (WSGI) in threads of its own, at the address that is given. Raises UsageError where that is taken."""
@@ -55,7 +71,7 @@ def serve(app: Callable[..., Any], address: Address, max_body_bytes: int = 1 << 
             clear_untrusted_proxy_headers=True,
         )
     except OSError as fault:
-        raise UsageError(f"{address}: cannot listen there: {fault.strerror}; name another address") from fault
+        raise _not_free(address, fault) from fault
     thread = threading.Thread(target=server.run, name=f"serving {address}", daemon=True)
     thread.start()
     try:

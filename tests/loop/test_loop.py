@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,17 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     ):
         raise ValueError("both run")
     assert loop.process.returncode is not None
+
+
+def test_an_address_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    project = make_project(tmp_path, MUTE)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(AssertionError, match="cannot listen there: Address already in use; name another address"),
+        looping(project, BEGIN, SPEED, f"--listen=127.0.0.1:{taken.getsockname()[1]}"),
+    ):
+        raise ValueError("it runs")
+    assert not project.logs.exists() or not list(project.logs.glob("*.jsonl"))
 
 
 def test_after_downtime_it_catches_up_in_order_and_tells_once(tmp_path: Path) -> None:

@@ -34,6 +34,16 @@ class _Refused(Exception):
         self.status, self.told, self.code = status, told, code
 
 
+def check_installed(source: str) -> Any:
+    """The messages of OTLP. Raises UsageError where they are not installed."""
+    try:
+        from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
+    except ImportError:
+        told = "OTLP needs OpenTelemetry's messages: pip install 'phasegate[otlp]'"
+        raise UsageError(f"source {source}: {told}") from None
+    return logs_service_pb2
+
+
 class Receiver:
     """A WSGI app for one source. Raises UsageError where OpenTelemetry's messages are not installed.
 
@@ -41,13 +51,7 @@ class Receiver:
     """
 
     def __init__(self, rule: OtlpRule, folder: Path) -> None:
-        try:
-            from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
-        except ImportError:
-            raise UsageError(
-                f"source {rule.name}: OTLP needs OpenTelemetry's messages: pip install 'phasegate[otlp]'"
-            ) from None
-        self._messages = logs_service_pb2
+        self._messages = check_installed(rule.name)
         self._mapper = Mapper(rule.fields)
         self._most = rule.max_request_mb << 20
         self._spool = SpoolWriter(folder)
