@@ -128,6 +128,10 @@ def seal_due(station: Station) -> list[Sealed]:
         told = f"nothing more is sealed: {fault.strerror or fault}"
         raise CannotDecide(f"{told}; the next run makes up for it") from fault
     _tell(sealed)
+    if len(due) > 1 and sys.stderr.isatty():
+        events = sum(batch.seal.accepted for batch in sealed)
+        first, last = (stamp(window.start) for window in (due[0], due[-1]))
+        say.text(f"sealed {len(sealed)} windows, {first} to {last}: {events:,} events")
     return sealed
 
 

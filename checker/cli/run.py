@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -160,6 +161,7 @@ def _loop(governed: Governed, setup: Setup, options: Options) -> int:
             tell=say.note,
             cache=setup.request.cache,
             is_new=not LogFolder(setup.request.logs).batches,
+            progress=say.growing_bar("catching up") if sys.stderr.isatty() else None,
         )
         say.note(f"watching {governed.policy.target}: {_told(governed, options, setup.clock.now())}; stop with SIGTERM")
         supervisor.run()

@@ -10,10 +10,10 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -61,6 +61,22 @@ def bar(items: Iterable[Item], length: int, label: str) -> Iterator[Iterable[Ite
     """`items`, with a bar on stderr, a terminal, that grows as they are taken."""
     with click.progressbar(items, length=length, label=label, file=sys.stderr) as shown:
         yield shown
+
+
+def growing_bar(label: str) -> Callable[[int, int], None]:
+    """A bar on stderr, a terminal, for work that is told of from elsewhere: it takes (done, all), and ends with the
+    last step."""
+    shown: list[Any] = []
+
+    def show(done: int, total: int) -> None:
+        if not shown:
+            shown.append(click.progressbar(length=total, label=label, file=sys.stderr))
+            shown[0].__enter__()
+        shown[0].update(done - shown[0].pos)
+        if done >= total:
+            shown.pop().__exit__(None, None, None)
+
+    return show
 
 
 def document(shown: str) -> None:

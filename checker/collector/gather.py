@@ -119,9 +119,9 @@ class BlockSink:
 
     def flush(self) -> None:
         """Have everything in the files. Raises OSError."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        file, self._open = self._open, None
+        if file is not None:
+            file.close()
 
     def close(self) -> None:
         """Take nothing any more."""

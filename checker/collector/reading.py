@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +47,13 @@ class Readers:
         for number, reading in enumerate(readings):
             sink = BlockSink(reading.source.name, f"{number:02d}", folder, ask)
             jobs.append((_Job(reading, ask, sink), sink))
-        self._run([job for job, _ in jobs])
+        try:
+            self._run([job for job, _ in jobs])
+        except OSError:
+            for _, sink in jobs:
+                with suppress(OSError):  # of the same full disk
+                    sink.flush()
+            raise
         outcomes = {}
         for job, sink in jobs:
             sink.flush()

@@ -42,7 +42,8 @@ class Parts:
 class Supervisor:
     """The loop of one target. `own` is the collector's folder, `now` the clock, `seconds_until` the real time to wait.
 
-    `tell` hears what people should see, a line at a time. One that `is_new`, with no batch from before, has nothing to
+    `tell` hears what people should see, a line at a time; while the collector catches up, `progress` hears (done, all)
+    instead of a line for each window, where there is one. One that `is_new`, with no batch from before, has nothing to
     say of windows that were over when it began.
     """
 
@@ -55,6 +56,7 @@ class Supervisor:
     tell: Callable[[str], None]
     cache: CachePlace | None = None
     is_new: bool = False
+    progress: Callable[[int, int], None] | None = None
     standing: Standing = field(init=False)
     orders: Orders = field(init=False)
     renewal: Renewal = field(init=False)
@@ -62,6 +64,7 @@ class Supervisor:
     _pages: Kept = field(init=False)
     _pass: Errand = field(init=False)
     _written_s: float = 0.0
+    _behind: int = 0  # windows of the catch-up that is under way
     _heard_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -105,8 +108,20 @@ class Supervisor:
             self._heard_s = time.monotonic()
         self.orders.hear(name, message)
         self.standing.hear(name, message, self.now())
-        for line in told_of(name, message):
-            self.tell(line)
+        if not self._caught_up(message):
+            for line in told_of(name, message):
+                self.tell(line)
+
+    def _caught_up(self, message: Message) -> bool:
+        """Show a step of a catch-up as progress, where that can be; a window that was sealed in time is none."""
+        if self.progress is None or message.get("kind") != "sealed" or message["told"] or message["failures"]:
+            return False
+        self._behind = max(self._behind, message["behind"] + 1) if message["behind"] or self._behind > 1 else 0
+        if self._behind < 2:
+            return False
+        self.progress(self._behind - message["behind"], self._behind)
+        self._behind = 0 if not message["behind"] else self._behind
+        return True
 
     def _renew(self) -> None:
         """Go by a policy that was changed on the disk, once it was found to be sound."""
