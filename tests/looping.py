@@ -25,6 +25,10 @@ from checker.windows import ceil_to_window, floor_to_window, iso, parse_iso
 
 ROOT = Path(__file__).resolve().parent.parent
 GOVERNED = ("policy", "queries", "schemas")
+PATIENT = (  # on a fast clock a second is many minutes: how long a seal takes is not judged
+    "threshold: {A: 180, B: 120, C: 120}",
+    "threshold: {A: 86400, B: 86400, C: 86400}",
+)
 
 
 @dataclass(frozen=True)

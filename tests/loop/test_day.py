@@ -18,7 +18,7 @@ from checker.analyzer.governed import load_governed
 from checker.pipeline import Past, Request, replay
 from checker.windows import floor_to_window, parse_iso, windows_between
 from tests.batches import FIRST, WINDOW
-from tests.looping import Loop, Project, application, eventually, looping, make_project
+from tests.looping import PATIENT, Loop, Project, application, eventually, looping, make_project
 from tests.otlp_client import SAVED, request
 
 PORT = 14318
@@ -39,7 +39,6 @@ SOURCES = (
     "      paths: [telemetry/*.jsonl]\n",
     f'    - name: otel\n      kind: otlp\n      listen: "127.0.0.1:{PORT}"\n      fields:{FIELDS}',
 )
-PATIENT = ("threshold: {A: 180, B: 120, C: 120}", "threshold: {A: 86400, B: 86400, C: 86400}")  # the clock is fast
 STEP = timedelta(seconds=30)
 ERRONEOUS = 40  # a window with too many failures, and one too slow
 SLOW = 60

@@ -13,7 +13,8 @@ import pytest
 
 from checker.windows import stamp, windows_between
 from tests.batches import FIRST, WINDOW, start_of
-from tests.looping import Project, application, eventually, looping, make_project, save
+from tests.looping import PATIENT, Project, application, eventually, looping, make_project, save
+from tests.test_heartbeat import VARIABLE, address, listening
 
 SPEED = 900.0  # a window a second
 BEGIN = FIRST - timedelta(minutes=1)
@@ -32,7 +33,7 @@ def saves(project: Project, duration_ms: float = 500.0) -> Callable[[datetime, d
 
 
 def test_it_seals_judges_tells_and_stops(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     project.append(save(BEGIN, 1))
     with looping(project, BEGIN, SPEED, "--phase=B") as loop, application(loop, saves(project)):
         loop.wait_for("^judged .*: ok, hold", 2)
@@ -50,7 +51,7 @@ def test_it_seals_judges_tells_and_stops(tmp_path: Path) -> None:
 
 
 def test_its_pages_tell_how_it_is(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     project.append(save(BEGIN, 1))
     listen = "127.0.0.1:19464"
     with looping(project, BEGIN, SPEED / 4, "--phase=B", f"--listen={listen}") as loop:
@@ -72,7 +73,7 @@ def test_its_pages_tell_how_it_is(tmp_path: Path) -> None:
 
 
 def test_a_broken_policy_is_refused_and_a_sound_one_taken_over(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     project.append(save(BEGIN, 1))
     with looping(project, BEGIN, SPEED / 3, "--phase=B") as loop, application(loop, saves(project, 1_900.0)):
         loop.wait_for("^judged .*: warn", 1)
@@ -90,7 +91,7 @@ def test_a_broken_policy_is_refused_and_a_sound_one_taken_over(tmp_path: Path) -
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    project = make_project(tmp_path, MUTE)
+    project = make_project(tmp_path, PATIENT, MUTE)
     project.append(save(BEGIN, 1))
     with (
         looping(project, BEGIN, SPEED, "--phase=B") as loop,
@@ -102,7 +103,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path) -> None:
-    project = make_project(tmp_path, MUTE)
+    project = make_project(tmp_path, PATIENT, MUTE)
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(AssertionError, match="cannot listen there: Address already in use; name another address"),
@@ -113,7 +114,7 @@ def test_an_address_that_is_taken_is_refused_before_anything_is_started(tmp_path
 
 
 def test_after_downtime_it_catches_up_in_order_and_tells_once(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     writes = saves(project)
     writes(FIRST - WINDOW, BEGIN)
     with looping(project, BEGIN, SPEED, "--phase=B") as loop:
@@ -130,3 +131,25 @@ def test_after_downtime_it_catches_up_in_order_and_tells_once(tmp_path: Path) ->
     for number in range(sealed + 1, 39):  # the first has what is late for those that were sealed before
         events = project.batches()[f"{stamp(start_of(number - 1))}.jsonl"]
         assert sum("request_id" in event for event in events) == 90, number
+
+
+def test_each_verdict_is_pinged_and_silence_is_told(tmp_path: Path) -> None:
+    """A switch outside hears of verdicts alone; half an hour without one is a warning to people."""
+    project = make_project(tmp_path, PATIENT)
+    project.append(save(BEGIN, 1))
+    with (
+        listening() as switch,
+        looping(project, BEGIN, SPEED / 2, "--phase=B", environ={VARIABLE: address(switch)}) as loop,
+    ):
+        with application(loop, saves(project)):
+            loop.wait_for("^judged .*: ok", 2)
+        pinged = switch.pings
+        assert pinged >= 2
+        loop.wait_for("^judged .*: no_data", 2)
+        loop.wait_for("^has had no verdict since ")
+        eventually(lambda: any(notice.outcome == "health" for notice in project.state.notices), "people are told")
+        loop.stop()
+    verdicts = [line for line in loop.lines if line.startswith("judged ") and "no_data" not in line]
+    assert switch.pings == len(verdicts)
+    (notice,) = (notice for notice in project.state.notices if notice.outcome == "health" and "verdict" in notice.text)
+    assert "no verdict since" in notice.text

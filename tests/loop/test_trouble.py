@@ -17,7 +17,7 @@ from checker.ledger.append import Draft, writing
 from checker.windows import parse_iso, windows_between
 from tests.batches import FIRST, WINDOW
 from tests.chat_server import TOKEN, ChatServer, Fault, serving
-from tests.looping import Loop, Project, application, eventually, looping, make_project, save
+from tests.looping import PATIENT, Loop, Project, application, eventually, looping, make_project, save
 from tests.release_tool import COMMAND, ReleaseTool
 
 BEGIN = FIRST - timedelta(minutes=1)
@@ -64,7 +64,7 @@ def environment(chat: ChatServer) -> dict[str, str]:
 
 def test_a_reporter_that_hangs_stops_no_cycle_in_an_incident(tmp_path: Path, chat: ChatServer) -> None:
     """Slack takes requests and never answers; the Collector's cycles go on, each within its 5 minutes."""
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     entered(project)
     chat.faults += [Fault("/api/", "hang") for _ in range(1000)]
     speed = 200.0  # a window takes 4.5 s, and 5 minutes 1.5 s
@@ -85,7 +85,9 @@ def test_a_rollback_its_recovery_and_what_is_left(tmp_path: Path, chat: ChatServ
     """In mode execute the loop rolls back by itself, turns to 5-minute cycles, and ends the incident."""
     tool = ReleaseTool(tmp_path / "tool")
     command = f'command: [{sys.executable}, {tool.path}, "--from={{phase}}", "--to={{rollback_to}}"]'
-    project = make_project(tmp_path / "project", (f"command: {COMMAND}", command), ("mode: propose", "mode: execute"))
+    project = make_project(
+        tmp_path / "project", PATIENT, (f"command: {COMMAND}", command), ("mode: propose", "mode: execute")
+    )
     entered(project)
 
     def phase() -> str:
@@ -120,7 +122,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_parts_that_are_killed_are_started_again(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     written: list[int] = []
     inner = saving(project, lambda: "B", lambda: 400.0)
 
@@ -144,7 +146,7 @@ def test_parts_that_are_killed_are_started_again(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_loop_that_is_killed(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     project.append(save(BEGIN, 1))
     with looping(project, BEGIN, 450.0, "--phase=B") as loop:
         loop.wait_for("^sealed ")
@@ -168,7 +170,7 @@ def usage(pid: int) -> tuple[int, int]:
 @pytest.mark.skipif(SOAK == 0, reason="PHASEGATE_SOAK=0")
 def test_a_soak(tmp_path: Path) -> None:
     """Memory and open files are as flat after SOAK cycles as after a tenth of them."""
-    project = make_project(tmp_path)
+    project = make_project(tmp_path, PATIENT)
     write = saving(project, lambda: "B", lambda: 400.0)
     samples: list[dict[str, tuple[int, int]]] = []
     with looping(project, BEGIN, 4000.0, "--phase=B") as loop, application(loop, write, timedelta(minutes=1)):
