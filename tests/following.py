@@ -44,6 +44,7 @@ class Follow:
         self.folder = root / "telemetry"
         self.folder.mkdir(exist_ok=True)
         self.app = self.folder / "app.jsonl"
+        self.copy = self.folder / "app-1.jsonl"  # where a rotation puts it
         self.source = FilesSource(rule, root)
         self.position: Any = {}
         self.told: list[str] = []

@@ -19,7 +19,6 @@ from checker.policy.collecting import FilesRule
 from checker.windows import iso, stamp
 from tests.batches import FIRST, LATENESS, WINDOW, closed, start_of
 from tests.collectors import SOON, Bench, names, save
-from tests.limits import files_of_at_most
 
 MINUTE = timedelta(minutes=1)
 
@@ -278,20 +277,6 @@ def _violate(bench: Bench, window_start: Any) -> None:
     data = {"event": "opened", "cause": "violation", "slos": ["history_drift"]}
     draft = Draft("incident", "B", data, window_start=window_start, id="incident-1")
     bench.record(draft, window_start + WINDOW)
-
-
-@pytest.mark.parametrize("size", [0, 100, 300, 700, 1000])
-def test_a_full_disk_leaves_nothing_and_the_next_cycle_makes_up_for_it(tmp_path: Path, size: int) -> None:
-    bench = Bench(tmp_path)
-    bench.append(*(save(FIRST + timedelta(seconds=each), f"{each}") for each in range(20)), b"broken\n")
-    with pytest.raises((OSError, CannotDecide)), files_of_at_most(size):
-        bench.cycle(0)
-    assert not list(bench.logs.glob("*.jsonl"))
-    bench.cycle(0, SOON + MINUTE)
-    assert len(bench.lines(0)) == 20
-    assert [row["line"] for row in bench.quarantine(0)] == ["broken"]
-    bench.cycle(1)
-    assert bench.lines(1) == []
 
 
 def test_a_clock_that_jumps_back_an_hour(tmp_path: Path) -> None:

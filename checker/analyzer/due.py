@@ -26,9 +26,15 @@ def phase_entry(length: timedelta, folder: LogFolder, state: LedgerState, what_i
 
 
 def undecided_starts(state: LedgerState, entry: datetime, newest: Window, length: timedelta) -> list[datetime]:
-    """Closed windows since the phase's entry that no recorded decision covers; none where there is no ledger."""
-    if not state.exists or state.phase in (None, OFF, COMPLETE):
+    """Closed windows since the phase's entry that no recorded decision covers; none where there is no ledger.
+
+    Where the ledger has entered no phase, they are those since the first that it decided: what lay there before it was
+    begun is nobody's to decide.
+    """
+    if not state.exists or state.phase in (OFF, COMPLETE):
         return []
+    if state.phase is None:
+        entry = max(entry, min(state.decided, default=newest.end))
     return [window.start for window in windows_between(entry, newest.end, length) if window.start not in state.decided]
 
 

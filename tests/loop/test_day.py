@@ -102,6 +102,7 @@ def test_a_day_in_a_minute(project: Project) -> None:
     assert set(ids.values()) == {1}
     outcomes = _replayed(project)
     assert outcomes == _undisturbed(project, outcomes)
+    assert project.state.incidents, "\n".join(loop.lines)
     (incident,) = project.state.incidents
     assert {slo for _, slo in incident.violations} == {"failure_rate", "save_latency_p95"}
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from checker.collector.sources.base import Ask, Position, Sink, SourceFailed
+from checker.collector.sources.copies import Read, copies_beside, holds, renamed_to
 from checker.collector.sources.marks import Mark, begun, fits, moved
 from checker.collector.sources.tail import Tail
 from checker.policy.collecting import FilesRule
@@ -46,12 +47,12 @@ class FilesSource:
         from_end = is_first and self._rule.read_from == "end"
         reader = _Reader(known, sink, self._transform, from_end)
         marks = reader.read(paths, self._shown)
-        for mark in known:
-            if mark.place not in reader.followed and mark.offset < mark.size:
-                sink.tell(
-                    f"{self._shown(Path(mark.path))} is gone: {mark.size - mark.offset} bytes of it were not read"
-                )
-        return {"files": [asdict(mark) for mark in marks]}
+        lost = [mark for mark in known if mark.place not in reader.followed]
+        places = {mark.place for mark in marks}
+        for mark in lost:
+            if not mark.is_gone:
+                self._tell_loss(mark, mark.place in places, sink)
+        return _position(marks, _gone(lost, marks))
 
     def skip(self, position: Position) -> Position:
         """Everything that was there at the last look counts as read; what came since is kept for a next read."""
@@ -60,10 +61,19 @@ class FilesSource:
             marks = [*_skipped(self._paths(known), known)]
         except (OSError, SourceFailed):
             return position
-        return {"files": [asdict(mark) for mark in marks]}
+        return _position(marks, _gone(known, marks))
 
     def committed(self, position: Position) -> None:
         """Nothing is held for a position."""
+
+    def _tell_loss(self, mark: Mark, is_there: bool, sink: Sink) -> None:
+        """Say what of a file is gone: it was deleted, or truncated with no copy of it left."""
+        shown = self._shown(Path(mark.path))
+        if mark.offset < mark.size:
+            sink.tell(f"{shown} is gone: {mark.size - mark.offset} bytes of it were not read")
+        elif is_there and mark.offset:
+            told = "lines that were written to it after the last look are lost, if there were any"
+            sink.tell(f"{shown} was truncated or written anew, and no copy of it lies beside it: {told}")
 
     def _paths(self, known: Sequence[Mark]) -> list[Path]:
         """The files to look at: those that match, and those that were known and have got a name that does not."""
@@ -73,9 +83,9 @@ class FilesSource:
                 f"{len(found):,} files match {', '.join(self._rule.paths)}, at most {MAX_FILES:,} are read"
             )
         places = {place for path in found if (place := _place(path))}
-        strays = {mark.place for mark in known} - places
-        folders = {str(Path(mark.path).parent) for mark in known if mark.place in strays}
-        found |= {path for folder in folders for path in _with_inodes(Path(folder), strays)}
+        strays = {mark.place: mark for mark in known if mark.place not in places}
+        folders = {str(Path(mark.path).parent) for mark in strays.values()}
+        found |= {path for folder in folders for path in _renamed(Path(folder), strays)}
         return sorted(found)
 
     def _matching(self, pattern: str) -> Iterator[Path]:
@@ -94,15 +104,28 @@ def _place(path: Path) -> tuple[int, int] | None:
     return state.st_dev, state.st_ino
 
 
-def _with_inodes(folder: Path, places: set[tuple[int, int]]) -> Iterator[Path]:
-    """Files of `folder` that are at `places`, whatever they are called now."""
-    inodes = {inode for _, inode in places}
+def _renamed(folder: Path, strays: Mapping[tuple[int, int], Mark]) -> Iterator[Path]:
+    """Files of `folder` that are those of `strays` under other names: not others that got their inodes."""
+    inodes = {inode for _, inode in strays}
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.inode() in inodes and not entry.name.endswith(PACKED)]
     except OSError:
         return
-    yield from (folder / name for name in names if _place(folder / name) in places)
+    for path in (folder / name for name in names):
+        mark = strays.get(_place(path) or (0, 0))
+        if mark and (renamed_to(path.name, mark) or (mark.offset and holds(path, mark))):
+            yield path
+
+
+def _gone(known: Iterable[Mark], marks: Sequence[Mark]) -> list[Mark]:
+    """Those of `known` whose files are not there, the newest first: one that comes back is not read again."""
+    places = {mark.place for mark in marks}
+    return [replace(mark, is_gone=True) for mark in known if mark.place not in places][:MAX_FILES]
+
+
+def _position(marks: Sequence[Mark], gone: Sequence[Mark]) -> Position:
+    return {"files": [asdict(mark) for mark in (*marks, *gone)]}
 
 
 def _skipped(paths: Sequence[Path], known: Sequence[Mark]) -> Iterator[Mark]:
@@ -128,20 +151,32 @@ def _opened(path: Path) -> Iterator[Tail]:
 
 
 class _Reader:
-    """One read of all files: known ones go on, then new ones begin, unless they are copies of known ones."""
+    """One read of all files: known ones go on, then new ones begin, unless they are copies of others."""
 
     def __init__(self, known: Sequence[Mark], sink: Sink, transform: Transform | None, from_end: bool) -> None:
         self._known = {mark.place: mark for mark in known}
         self._sink, self._transform, self._from_end = sink, transform, from_end
-        self._whole: dict[tuple[int, int], Mark] = {}  # by the place it was known at: what goes on where it was
+        self._copies = Read(known)
         self.followed: set[tuple[int, int]] = set()  # known places whose file goes on, there or as a copy
 
     def read(self, paths: Sequence[Path], shown: Callable[[Path], str]) -> list[Mark]:
         places = {path: place for path in paths if (place := _place(path))}
         known = [path for path, place in places.items() if place in self._known]
-        new = [path for path in places if path not in known]
+        new = [path for path, place in places.items() if place not in self._known]
         marks = {path: mark for path in (*known, *new) if (mark := self._one(path, shown(path)))}
-        return [marks[path] for path in paths if path in marks]
+        for path in self._elsewhere(marks):
+            if mark := self._one(path, shown(path)):
+                marks[path] = mark
+        return [marks[path] for path in sorted(marks)]
+
+    def _elsewhere(self, marks: Mapping[Path, Mark]) -> list[Path]:
+        """Copies outside of the globs, of files that were truncated."""
+        lost = [
+            mark
+            for place, mark in self._known.items()
+            if mark.offset and place not in self.followed and not mark.is_gone
+        ]
+        return sorted({path for mark in lost for path in copies_beside(mark, PACKED)} - marks.keys())
 
     def _one(self, path: Path, shown: str) -> Mark | None:
         try:
@@ -151,25 +186,29 @@ class _Reader:
         known = self._known.get((state.st_dev, state.st_ino))
         if known and (known.size, known.mtime_ns) == (state.st_size, state.st_mtime_ns) and known.is_at_end:
             self.followed.add(known.place)
-            self._whole[known.place] = replace(known, path=str(path))
-            return self._whole[known.place]
-        with _opened(path) as tail:
-            return self._read(path, shown, tail)
+            mark, goes_on = replace(known, path=str(path), is_gone=False), True
+        else:
+            with _opened(path) as tail:
+                own = self._own(tail)
+                mark, goes_on = self._on(self._begin(own, path, tail), path, shown, tail), own is not None
+        self._copies.note(mark, goes_on)
+        return mark
 
-    def _read(self, path: Path, shown: str, tail: Tail) -> Mark:
+    def _own(self, tail: Tail) -> Mark | None:
         known = self._known.get(tail.place)
-        if known is not None and fits(known, tail):
-            mark = self._on(known, path, shown, tail)
-            self.followed.add(known.place)
-            self._whole[known.place] = mark
-            return mark
-        original = next((mark for mark in self._known.values() if mark.offset and fits(mark, tail)), None)
-        if original is not None:
-            self.followed.add(original.place)
-        if original is not None and original.place in self._whole:  # a copy of what is still there
-            return begun(tail, path, min(tail.size, self._whole[original.place].offset))
-        start = original.offset if original else tail.start_of_line(tail.size) if self._from_end else 0
-        return self._on(begun(tail, path, start), path, shown, tail)
+        if known is None or not fits(known, tail):
+            return None
+        self.followed.add(known.place)
+        return known
+
+    def _begin(self, own: Mark | None, path: Path, tail: Tail) -> Mark:
+        """Where to go on: after all that was read of these bytes, here or in a file that this one is a copy of."""
+        if (further := self._copies.furthest(tail, own)) is not None:
+            offset, mark = further
+            if self._known.get(mark.place) is mark:
+                self.followed.add(mark.place)
+            return replace(begun(tail, path, offset), has_ended_line=mark.has_ended_line and offset == mark.offset)
+        return own or begun(tail, path, tail.start_of_line(tail.size) if self._from_end else 0)
 
     def _on(self, mark: Mark, path: Path, shown: str, tail: Tail) -> Mark:
         offset = mark.offset + (1 if mark.has_ended_line and tail.at(mark.offset, 1) == b"\n" else 0)

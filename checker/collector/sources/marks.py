@@ -15,7 +15,8 @@ class Mark:
     """One file: read up to `offset`, when it had `size` bytes and was changed at `mtime_ns`.
 
     `head` and `tail` are SHA-256 (hex) of the first and of the last bytes that were read, at most FINGERPRINT_BYTES of
-    each. `has_ended_line` says that the last line was taken without its newline, which may still come.
+    each. `has_ended_line` says that the last line was taken without its newline, which may still come. One that
+    `is_gone` was not there at the last look, and may come back: with its volume, say.
     """
 
     path: str
@@ -27,6 +28,7 @@ class Mark:
     head: str = ""
     tail: str = ""
     has_ended_line: bool = False
+    is_gone: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -62,7 +64,7 @@ def begun(tail: Tail, path: Path, offset: int) -> Mark:
 def moved(mark: Mark, tail: Tail, path: Path, offset: int) -> Mark:
     """The mark of the same file further on; one that did not move keeps what it knows."""
     if offset == mark.offset:
-        return replace(mark, path=str(path), size=tail.size, mtime_ns=tail.mtime_ns)
+        return replace(mark, path=str(path), size=tail.size, mtime_ns=tail.mtime_ns, is_gone=False)
     return begun(tail, path, offset)
 
 

@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+import asyncio
+import re
+import ssl
+import zlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
+import httpx
+
+from checker.collector.promql import (
+    QUERY_PATH,
+    NotAnswered,
+    Series,
+    event_lines,
+    instant_query,
+    is_address,
+    series_of,
+    server_of,
+    windows_due,
+)
 from checker.collector.sources.base import Ask, Position, Sink, SourceFailed
 from checker.model import Window
 from checker.policy.collecting import Metric, PrometheusRule
-from checker.units import plain
-from checker.windows import iso, parse_iso, windows_between
+from checker.units import counted, plain
+from checker.windows import iso, parse_iso
 
-EVENT = "metric"
-SCHEMA_VERSION = 1
-MAX_CAUGHT_UP = timedelta(hours=24)  # older windows are not asked for: their events would be too late
-MAX_SERIES = 1_000
-MAX_ANSWER_BYTES = 8 << 20
-MAX_TOLD = 200
-WINDOW = "$window"
-_LAST = timedelta(milliseconds=1)  # before a window's end: an event of the window itself
+MAX_ANSWER_BYTES = 8 << 20  # unpacked
+_GZIP = "gzip"
+_GZIP_BITS = 16 + zlib.MAX_WBITS
+_ODD = re.compile(r"[^\x21-\x7e]")
 
 
 class PrometheusSource:
-    """Asks a server for each window's metrics, at its end. `environ` holds the token, where there is one."""
+    """Asks a server for each window's metrics, at its end. `environ` holds the token, where there is one.
+
+    `window` is the policy's; in a recovery the windows asked for are shorter slices.
+    """
 
     def __init__(self, rule: PrometheusRule, window: timedelta, environ: Mapping[str, str]) -> None:
         self.name = rule.name
         self._rule, self._window, self._environ = rule, window, environ
 
     def read(self, position: Position, ask: Ask, sink: Sink) -> Position:
-        """Every window that was not asked for yet, up to the one to be sealed; see `Source.read`."""
-        import httpx
-
-        end_s = time.monotonic() + self._rule.deadline.total_seconds()
-        headers = self._headers()
-        try:
-            with httpx.Client(headers=headers, follow_redirects=False, trust_env=False) as client:
-                for window in self._windows(position, ask.window):
-                    for metric in self._rule.metrics:
-                        lines = b"".join(self._lines(metric, self._asked(client, metric, window, end_s), window, ask))
-                        sink.add(lines, f"{metric.name}@{iso(window.end)}")
-        except (httpx.HTTPError, httpx.InvalidURL) as fault:
-            raise SourceFailed(
-                f"the server cannot be asked ({type(fault).__name__}); look at {self._rule.url}"
-            ) from None
-        return {"until": iso(ask.window.end)}
+        """Every window that was not asked for yet, of a day at most, up to the one to be sealed; see `Source.read`."""
+        until = self._until(position, ask.window)
+        asyncio.run(self._read(windows_due(until, ask.window), ask, sink))
+        length = ask.window.end - ask.window.start
+        own = {} if length == self._window else {"length_s": int(length.total_seconds())}
+        return {"until": iso(max(until or ask.window.end, ask.window.end)), **own}
 
     def skip(self, position: Position) -> Position:
         """Windows in which it was not wanted are not asked for later."""
@@ -58,90 +60,86 @@ class PrometheusSource:
     def committed(self, position: Position) -> None:
         """Nothing is held for a position."""
 
-    def _headers(self) -> dict[str, str]:
+    def _until(self, position: Position, window: Window) -> datetime | None:
+        """The end of the last window that was asked for, None where `window` is the first.
+
+        A recovery begins where the batches are: windows before its first slice are theirs.
+        """
+        length_s = position.get("length_s", self._window.total_seconds())
+        goes_on = "until" in position and timedelta(seconds=length_s) == window.end - window.start
+        return parse_iso(position["until"]) if goes_on else None
+
+    def _token(self) -> str:
         name = self._rule.bearer_token_env
         if name is None:
-            return {}
-        if not self._environ.get(name):
+            return ""
+        token = self._environ.get(name, "")
+        if not token:
             raise SourceFailed(f"{name} is not set; put the server's token there")
-        return {"Authorization": f"Bearer {self._environ[name]}"}
+        if _ODD.search(token):
+            raise SourceFailed(f"{name} holds a blank or a character that no token has; set it without")
+        return token
 
-    def _windows(self, position: Position, window: Window) -> Iterator[Window]:
-        until = parse_iso(position["until"]) if "until" in position else window.start
-        first = min(window.start, max(until, window.end - MAX_CAUGHT_UP))
-        return windows_between(first, window.end, self._window)
+    async def _read(self, windows: list[Window], ask: Ask, sink: Sink) -> None:
+        if not is_address(self._rule.url):
+            raise SourceFailed(self._no_address())
+        token, deadline_s, done = self._token(), self._rule.deadline.total_seconds(), 0
+        try:
+            async with asyncio.timeout(deadline_s), _client(self._rule.url, token) as client:
+                for window in windows:
+                    for metric in self._rule.metrics:
+                        series = await self._asked(client, metric, window, token)
+                        sink.add(event_lines(metric, series, window, ask.phase), f"{metric.name}@{iso(window.end)}")
+                    done += 1
+        except TimeoutError:
+            whole = f"{done} of {counted(len(windows), 'window')} read"
+            told = f"{server_of(self._rule.url)} did not answer all within {deadline_s:g} s ({whole})"
+            raise SourceFailed(f"{told}; ask for less, or give the source a longer `deadline`") from None
 
-    def _asked(self, client: Any, metric: Metric, window: Window, end_s: float) -> Sequence[Any]:
-        """The series of one answer. Raises SourceFailed, and httpx.HTTPError."""
-        query = metric.query.replace(WINDOW, f"{int(self._window.total_seconds())}s")
-        data = {"query": query, "time": f"{window.end.timestamp():.3f}"}
-        left_s = end_s - time.monotonic()
-        if left_s <= 0:
-            raise SourceFailed(f"{metric.name}: {self._late()}")
-        with client.stream("POST", f"{self._rule.url}/api/v1/query", data=data, timeout=left_s) as answer:
-            body = self._body(answer, metric, end_s)
-            return _series(metric, _document(metric, answer.status_code, body))
+    async def _asked(self, client: httpx.AsyncClient, metric: Metric, window: Window, token: str) -> list[Series]:
+        """The series of one answer. Raises SourceFailed, which names the metric."""
+        try:
+            async with client.stream(
+                "POST", f"{self._rule.url}{QUERY_PATH}", data=instant_query(metric, window)
+            ) as answer:
+                return series_of(answer.status_code, await _body(answer), token)
+        except NotAnswered as fault:
+            raise SourceFailed(f"{metric.name}: {fault}") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as fault:
+            told = f"{server_of(self._rule.url)} cannot be reached: {plain(str(fault)) or type(fault).__name__}"
+            raise SourceFailed(f"{metric.name}: {told}") from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+            raise SourceFailed(self._no_address()) from None
+        except httpx.HTTPError as fault:
+            told = f"{server_of(self._rule.url)} broke off ({type(fault).__name__})"
+            raise SourceFailed(f"{metric.name}: {told}") from None
 
-    def _body(self, answer: Any, metric: Metric, end_s: float) -> bytes:
-        body = bytearray()
-        for portion in answer.iter_bytes():
-            body += portion
+    def _no_address(self) -> str:
+        return f"{server_of(self._rule.url)} is no address of a server; look at `url`"
+
+
+def _client(url: str, token: str) -> httpx.AsyncClient:
+    """A client that asks the server alone: it follows no redirect and takes no proxy from the environment."""
+    headers = {"Accept-Encoding": _GZIP} | ({"Authorization": f"Bearer {token}"} if token else {})
+    is_plain = url.startswith("http:")  # then nobody is to be trusted, and the authorities (20 ms) need not be read
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else httpx.create_ssl_context()
+    return httpx.AsyncClient(headers=headers, verify=context, timeout=None, follow_redirects=False, trust_env=False)
+
+
+async def _body(answer: httpx.Response) -> bytes:
+    """The whole answer, unpacked portion by portion: one that is too large is not taken in. Raises NotAnswered."""
+    encoding = answer.headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("identity", _GZIP):
+        raise NotAnswered(f"answered in the encoding {plain(encoding)[:20]!r}, which was not asked for")
+    packed = zlib.decompressobj(_GZIP_BITS) if encoding == _GZIP else None
+    body = bytearray()
+    try:
+        async for portion in answer.aiter_raw():
+            body += packed.decompress(portion, MAX_ANSWER_BYTES + 1 - len(body)) if packed else portion
             if len(body) > MAX_ANSWER_BYTES:
-                raise SourceFailed(f"{metric.name}: the answer has more than {MAX_ANSWER_BYTES:,} bytes; ask for less")
-            if time.monotonic() > end_s:
-                raise SourceFailed(f"{metric.name}: {self._late()}")
-        return bytes(body)
-
-    def _late(self) -> str:
-        return f"no whole answer within {self._rule.deadline.total_seconds():g} s"
-
-    def _lines(self, metric: Metric, series: Sequence[Any], window: Window, ask: Ask) -> Iterator[bytes]:
-        """An event for each series that has a value, in the order of their labels."""
-        at = iso(window.end - _LAST)
-        for row in sorted(series, key=lambda row: json.dumps(row[0], sort_keys=True)):
-            labels, value = row
-            if not math.isfinite(value):
-                continue  # an empty histogram's quantile: nothing was measured
-            named = {field: labels[label] for field, label in metric.labels.items() if label in labels}
-            event = {
-                "schema_version": SCHEMA_VERSION,
-                "ts": at,
-                "event": EVENT,
-                "phase": ask.phase,
-                "name": metric.name,
-            }
-            event |= {**named, "value": value * metric.scale}
-            yield json.dumps(event, ensure_ascii=False).encode() + b"\n"
-
-
-def _document(metric: Metric, status: int, body: bytes) -> Mapping[str, Any]:
-    """The API's answer. Raises SourceFailed for an error, and for what is none of the API's."""
-    try:
-        document = json.loads(body)
-        is_answer = isinstance(document, dict) and document.get("status") in ("success", "error")
-    except (ValueError, RecursionError):
-        is_answer = False
-    if not is_answer:
-        raise SourceFailed(f"{metric.name}: answered {status} with what is no answer of Prometheus' API")
-    if document["status"] == "error" or status != 200:
-        told = plain(f"{document.get('errorType')}: {document.get('error')}")[:MAX_TOLD]
-        raise SourceFailed(f"{metric.name}: answered {status}: {told}")
-    data = document.get("data")
-    if not isinstance(data, dict):
-        raise SourceFailed(f"{metric.name}: the answer holds no data")
-    return data
-
-
-def _series(metric: Metric, data: Mapping[str, Any]) -> list[tuple[Mapping[str, str], float]]:
-    """Labels and value of each series. Raises SourceFailed for another type of result, and for too many."""
-    kind, result = data.get("resultType"), data.get("result")
-    try:
-        if kind == "scalar":
-            return [({}, float(result[1]))]  # type: ignore[index]
-        if kind != "vector" or not isinstance(result, list):
-            raise SourceFailed(f"{metric.name}: gives a {plain(str(kind))[:20]}, expected a vector or a scalar")
-        if len(result) > MAX_SERIES:
-            raise SourceFailed(f"{metric.name}: gives {len(result):,} series, at most {MAX_SERIES:,} are taken")
-        return [(row["metric"], float(row["value"][1])) for row in result]
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise SourceFailed(f"{metric.name}: the result is not as Prometheus' API has it") from None
+                raise NotAnswered(f"the answer has more than {MAX_ANSWER_BYTES >> 20} MiB; ask for fewer series")
+    except zlib.error:
+        raise NotAnswered("the answer is broken gzip") from None
+    if packed and not packed.eof:
+        raise NotAnswered("the answer is broken gzip")
+    return bytes(body)
