@@ -19,7 +19,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries fuzz attacks browser crash loop lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate test queries fuzz attacks browser crash loop peers lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -60,6 +60,16 @@ attacks: $(READY) ## Carry out each attack with the layer off that stops it.
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash
+
+PEERS := $(VENV)/peers
+
+peers: $(READY) ## Speak with a real Prometheus (unpacks Debian's into .venv, where there is none).
+	@command -v promtool >/dev/null || test -x $(PEERS)/usr/bin/promtool || { echo "fetching prometheus …" >&2; \
+	  rm -rf $(PEERS) && mkdir -p $(PEERS) && cd $(PEERS) && \
+	  { apt-get download --quiet --quiet prometheus >/dev/null 2>&1 || \
+	  { $$([ $$(id -u) = 0 ] || echo sudo) apt-get update --quiet >/dev/null && apt-get download --quiet --quiet prometheus >/dev/null; }; } && \
+	  dpkg --extract prometheus_*.deb . && rm prometheus_*.deb; }
+	@PATH="$(abspath $(PEERS))/usr/bin:$$PATH" PHASEGATE_PEERS=required $(BIN)/python -m pytest tests/peers
 
 loop: $(READY) ## Run the loop on a fast clock: a day, a load, trouble, CYCLES (1000) of a soak.
 	@PHASEGATE_SOAK=$(CYCLES) PHASEGATE_LOAD_S=$(LOAD) $(BIN)/python -m pytest tests/loop

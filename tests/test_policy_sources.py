@@ -73,6 +73,10 @@ CASES = {  # the sources, the text that the fault's column is that of, and what 
         "sources: [{name: app, kind: files, paths: [a], deadline: 6m}]", "6m",
         "[0].deadline: 6m is longer than a cycle can wait for a source; write at most 5m",
     ),
+    "label_for_what_the_event_says": (
+        "sources: [{name: p, kind: prometheus, url: 'http://h', metrics: [{name: m, query: x, labels: {value: le}}]}]",
+        "value:", "[0].metrics[0].labels.value: 'value' is what the event itself says; map the label to another field",
+    ),
     "credential_in_url": (  # it is not shown
         "sources: [{name: p, kind: prometheus, url: 'http://me:secret@h', metrics: [{name: m, query: x}]}]", "'http",
         "[0].url: holds a user, a query or a fragment; a token comes from the environment (bearer_token_env)",

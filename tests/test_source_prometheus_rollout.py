@@ -16,6 +16,7 @@ from tests.prometheus_api import PrometheusApi, Reply, failed, sample, serving, 
 
 FIELDS = """"name": {"type": "string", "minLength": 1},
     "value": {"type": "number"},
+    "latency_ms": {"type": "number", "minimum": 0},
     "batch_start": {"type": "string", "format": "date-time"},
     "incomplete": {"type": "array", "items": {"type": "string"}}"""
 SLO = """slos:

@@ -16,7 +16,7 @@ from checker.analyzer.parser import parser
 from checker.analyzer.queries import Query, read_query
 from checker.analyzer.rules import IngestRules, ingest_rules
 from checker.analyzer.sandbox import allowance_of, engine_version, expect_children
-from checker.analyzer.second_look import second_look_problems
+from checker.analyzer.second_look import collector_problems, second_look_problems
 from checker.analyzer.span_events import SloTask
 from checker.child.allowance import Allowance
 from checker.errors import GovernedFilesInvalid, Problem
@@ -96,7 +96,7 @@ def read_parts(path: Path) -> Parts:
     if policy is not None:
         problems += [*_unit_problems(policy, queries), *_lookback_problems(policy, queries)]
     if policy is not None and schema is not None:
-        problems += second_look_problems(policy, schema)
+        problems += [*second_look_problems(policy, schema), *collector_problems(policy, schema)]
     return Parts(policy, schema, queries, (*problems, *schema_problems, *query_faults), allowance)
 
 

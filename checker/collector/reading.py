@@ -108,7 +108,7 @@ class _Job:
         except Closed:
             return
         except SourceFailed as fault:
-            self._failed(str(fault))
+            self._failed(str(fault), fault.position)
             return
         except NotKept as fault:
             self.full = fault.cause
@@ -127,9 +127,9 @@ class _Job:
         self.position = None
         self.failure = f"did not answer within {self.reading.deadline_s:g} s"
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, position: Position | None = None) -> None:
         if not self._given_up:
-            self.failure = reason or "failed without a reason"
+            self.failure, self.position = reason or "failed without a reason", position
 
 
 def failures_of(outcomes: Mapping[str, Outcome]) -> dict[str, str]:

@@ -19,6 +19,7 @@ _KEYS = {  # by kind: the keys that go with it, those that must be there
     OTLP: (("listen", "max_request_mb", "fields"), ("fields",)),
     PROMETHEUS: (("url", "bearer_token_env", "metrics"), ("url", "metrics")),
 }
+_OF_A_METRIC = ("schema_version", "ts", "event", "name", "value")  # fields that no label may stand for
 _ALWAYS = ("event", "phase")  # fields that every mapping must give: `ts` is the record's time where none is named
 
 
@@ -29,6 +30,7 @@ def source_faults(policy: Cursor) -> Iterator[Fault]:
     addresses: dict[str, int] = {}
     for index, source in enumerate(policy.at("collector", "sources").items):
         yield from _key_faults(source)
+        yield from _label_faults(source)
         yield from _taken(source.at("name"), names, index, "name")
         if source.at("kind").text == OTLP:
             yield from _taken(source.at("listen"), addresses, index, "address", otherwise="the default address")
@@ -70,6 +72,13 @@ def _key_faults(source: Cursor) -> Iterator[Fault]:
         for name in _ALWAYS:
             if name not in fields.entries:
                 yield fields.key_fault(f"every event has {name!r}; say where it comes from")
+
+
+def _label_faults(source: Cursor) -> Iterator[Fault]:
+    for metric in source.at("metrics").items:
+        for field, label in metric.at("labels").entries.items():
+            if field in _OF_A_METRIC:
+                yield label.key_fault(f"{field!r} is what the event itself says; map the label to another field")
 
 
 def _taken(place: Cursor, seen: dict[str, int], index: int, what: str, otherwise: str = "") -> Iterator[Fault]:

@@ -13,7 +13,14 @@ Position = Mapping[str, Any]  # plain JSON; what it means is the source's own af
 
 
 class SourceFailed(Exception):
-    """A source could not be read. The text is shown to people: it holds no credential and no path of this machine."""
+    """A source could not be read. The text is shown to people: it holds no credential and no path of this machine.
+
+    `position`, where one is given, is where it is to be read on from all the same: that it was begun, say.
+    """
+
+    def __init__(self, told: str, position: Position | None = None) -> None:
+        super().__init__(told)
+        self.position = position
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,8 @@ class FilesSource:
         known = [Mark(**row) for row in position.get("files", ())]
         paths = self._paths(known)
         if not paths and not self._rule.optional:
-            raise SourceFailed(
-                f"no file matches {', '.join(self._rule.paths)}; expected one that events are appended to"
-            )
+            told = f"no file matches {', '.join(self._rule.paths)}; expected one that events are appended to"
+            raise SourceFailed(told, {"files": []} if is_first else None)  # it was begun: what comes now is new
         from_end = is_first and self._rule.read_from == "end"
         reader = _Reader(known, sink, self._transform, from_end)
         marks = reader.read(paths, self._shown)
