@@ -26,7 +26,8 @@ WATCHED_AFTER_ROLLBACK = timedelta(hours=24)
 class Watched:
     """What was found of the newest closed `window`, by the policy's `rule` for exposure.
 
-    `share` is that of the phase that stands, `left` how the phase of the last day's rollback dies away.
+    `share` is that of the phase that stands, `left` how the phase of the last day's rollback dies away; nothing is said
+    of a window that a source is still missing in. A shortfall that goes on `was_short` before.
     """
 
     window: Window
@@ -34,6 +35,7 @@ class Watched:
     shortfall: Shortfall | None = None
     share: Share | None = None
     left: DyingAway | None = None
+    was_short: bool = False
 
 
 def watch(governed: Governed, request: Request, past: Past) -> Watched:
@@ -51,15 +53,19 @@ def watch(governed: Governed, request: Request, past: Past) -> Watched:
             request.as_of,
             request.run,
         )
+    left = _left(policy, telemetry, newest, rollback) if rollback else None
+    if telemetry.missing_sources(newest.start):
+        return Watched(newest, policy.collector.exposure, left=left)
     phase = past.state.phase
     return Watched(
         window=newest,
         rule=policy.collector.exposure,
-        shortfall=_shortfall(policy, telemetry, newest),
+        shortfall=_shortfall(policy, telemetry, newest.start),
         share=share_of(policy.phase(phase), telemetry.events_by_phase(newest.start))
         if phase in policy.phase_names and phase is not None
         else None,
-        left=_left(policy, telemetry, newest, rollback) if rollback else None,
+        left=left,
+        was_short=_shortfall(policy, telemetry, newest.start - policy.window) is not None,
     )
 
 
@@ -80,19 +86,16 @@ def _reach(policy: Policy, newest: Window, rollback: RollbackRecord | None) -> d
     return floor_to_window(min(starts), policy.window)
 
 
-def _shortfall(policy: Policy, telemetry: Telemetry, newest: Window) -> Shortfall | None:
-    """That of the newest window, where the one before has none: what goes on is told once."""
+def _shortfall(policy: Policy, telemetry: Telemetry, start: datetime) -> Shortfall | None:
     rule = policy.collector.volume
     if rule is None:
         return None
-    events = {start: telemetry.events_by_phase(start).total() for start in telemetry.batches}
-    found = shortfall(events, newest.start, policy.window, rule)
-    before = shortfall(events, newest.start - policy.window, policy.window, rule)
-    return found if before is None else None
+    events = {each: telemetry.events_by_phase(each).total() for each in telemetry.batches}
+    return shortfall(events, start, policy.window, rule)
 
 
 def _left(policy: Policy, telemetry: Telemetry, newest: Window, rollback: RollbackRecord) -> DyingAway:
     first = floor_to_window(rollback.at, policy.window)
-    reach = windows_between(first, newest.end, policy.window)
-    counts = {each.start: telemetry.events_by_phase(each.start) for each in reach}
+    reach = [each.start for each in windows_between(first, newest.end, policy.window)]
+    counts = {start: telemetry.events_by_phase(start) for start in reach if telemetry.has_batch(start)}
     return dying_away(rollback.phase_from, rollback.at, counts, policy.window)

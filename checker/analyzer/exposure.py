@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from checker.policy.collecting import Exposure
 from checker.policy.model import Phase
+from checker.units import number
 
 _PERCENTAGE = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]+)?)\s*%")
+_FLOATING = 1e-9  # 0.4 lies 0.1 from 0.3, and floating point says 0.10000000000000003
+_FIRST_TOLD, _LAST_TOLD = 3, 4  # counts in words: a day has 96, and its quiet windows are told as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +30,17 @@ class Share:
 
     def is_off(self, rule: Exposure | None) -> bool:
         """Whether it lies further from what is wanted than the policy allows; never where the policy does not say."""
-        return rule is not None and self.wanted is not None and abs(self.observed - self.wanted) > rule.within
+        if rule is None or self.wanted is None:
+            return False
+        return abs(self.observed - self.wanted) - rule.within > _FLOATING
 
     @property
     def told(self) -> str:
         """In words."""
-        wanted = "" if self.wanted is None else f", the policy says {100 * self.wanted:g} %"
-        return f"{100 * self.observed:.3g} % of the events carry {self.phase}{wanted}"
+        if self.wanted is None:
+            return f"{number(100 * self.observed)} % of the events carry {self.phase}"
+        share, wanted = number(100 * self.observed, [100 * self.wanted]), number(100 * self.wanted)
+        return f"{share} % of the events carry {self.phase}, the policy says {wanted} %"
 
 
 def audience_share(phase: Phase) -> float | None:
@@ -63,8 +71,12 @@ class DyingAway:
 
     @property
     def told(self) -> str:
-        """In words: `C since its rollback: 412 → 31 → 0 events`."""
-        return f"{self.phase} since its rollback: {' → '.join(f'{count:,}' for _, count in self.counts)} events"
+        """In words: `C since its rollback: 412 → 31 → 0 events`, of many windows the first and the last."""
+        runs = [(count, list(run)) for count, run in groupby(count for _, count in self.counts)]
+        told = [f"{count:,}" for count, run in runs for _ in (run if count else run[:1])]
+        if len(told) > _FIRST_TOLD + _LAST_TOLD:
+            told = [*told[:_FIRST_TOLD], "…", *told[-_LAST_TOLD:]]
+        return f"{self.phase} since its rollback: {' → '.join(told)} events"
 
 
 def dying_away(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_ALERTS_PER_WINDOW = 100
 MAX_INDEXED = 10_000  # releases of a batch, by window and phase, and alerts: all are kept in memory, batch by batch
-MAX_SOURCES = 64  # that a batch was sealed without
+MAX_SOURCES, MAX_SOURCE_CHARACTERS = 64, 64  # that a batch was sealed without, as many as a policy has
 MAX_PHASES = 100  # of a window: what events carry may be anything
 MAX_NAME_CHARACTERS = 500  # of a release, phase or alert in the index; longer ones are told apart by their digest
 FROM_THE_FUTURE = "from_the_future"
@@ -96,7 +96,7 @@ def _ingest(
         dropped = _drop(connection, batch, rules, key)
         copy_to(connection, "select * exclude (placed_at) from typed", scratch)
         loaded = replace(loaded, has_numbers=True)
-    return _index(connection, batch.file, scanned.digest, loaded, dropped)
+    return _index(connection, batch.file, rules, scanned.digest, loaded, dropped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,12 @@ def _delete(connection: duckdb.DuckDBPyConnection, condition: str) -> int:
 
 
 def _index(
-    connection: duckdb.DuckDBPyConnection, batch: BatchFile, digest: str, loaded: Loaded, dropped: _Dropped
+    connection: duckdb.DuckDBPyConnection,
+    batch: BatchFile,
+    rules: IngestRules,
+    digest: str,
+    loaded: Loaded,
+    dropped: _Dropped,
 ) -> BatchIndex:
     quarantined = Counter(loaded.faults)
     if dropped.from_the_future:
@@ -164,6 +169,7 @@ def _index(
         f"select window_start, count(*), max(ts) filter (where event = '{SEAL_EVENT}'),"
         f" count(*) filter (where event in {_ALERT_EVENTS}) from typed group by window_start"
     ).fetchall()
+    has_list = "incomplete" in loaded.columns and rules.schema.columns["incomplete"] == "JSON"
     return BatchIndex(
         digest=digest,
         lines=loaded.lines,
@@ -174,7 +180,7 @@ def _index(
         releases=_releases(connection) if "release" in loaded.columns else (),
         alerts=_alerts(connection, loaded.columns) if any(row[-1] for row in rows) else (),
         last_seal_at=max((_utc(seal) for _, _, seal, _ in rows if seal), default=None),
-        incomplete=_incomplete(connection, batch.start, loaded.columns)
+        incomplete=_incomplete(connection, batch.start, has_list)
         if any(seal and _utc(start) == batch.start for start, _, seal, _ in rows)
         else None,
         phases=_phases(connection),
@@ -183,16 +189,16 @@ def _index(
     )
 
 
-def _incomplete(connection: duckdb.DuckDBPyConnection, start: datetime, present: tuple[str, ...]) -> tuple[str, ...]:
-    """The sources that the batch's own seal says it was sealed without."""
-    if "incomplete" not in present:
+def _incomplete(connection: duckdb.DuckDBPyConnection, start: datetime, has_list: bool) -> tuple[str, ...]:
+    """The sources that the batch's own seal says it was sealed without; of a recovery's seals the newest slice's."""
+    if not has_list:
         return ()
     rows = connection.execute(
         f"select incomplete::varchar from typed where event = '{SEAL_EVENT}' and window_start = {timestamp(start)}"
-        " and incomplete is not null order by ts desc limit 1"
+        " order by placed_at desc, ts desc, incomplete is null, incomplete::varchar limit 1"
     ).fetchall()
-    named = [json.loads(text) for (text,) in rows]
-    sources = {str(name)[:MAX_NAME_CHARACTERS] for names in named if isinstance(names, list) for name in names}
+    named = [json.loads(text) for (text,) in rows if text is not None]
+    sources = {str(name)[:MAX_SOURCE_CHARACTERS] for names in named if isinstance(names, list) for name in names}
     return tuple(sorted(sources)[:MAX_SOURCES])
 
 
@@ -201,11 +207,11 @@ def _phases(connection: duckdb.DuckDBPyConnection) -> dict[datetime, dict[str, i
     rows = connection.execute(
         f"""
         with counted as (
-            select window_start, {_short("phase")} as phase, count(*) as events
+            select window_start, phase, count(*) as events
             from typed where not starts_with(event, 'collector.') group by all
         )
 
-        select * from counted
+        select window_start, {_short("phase")} as phase, events from counted
         qualify row_number() over (partition by window_start order by events desc, phase) <= {MAX_PHASES}
         order by all
         """

@@ -11,7 +11,7 @@ from checker.analyzer.event_schema import EventSchema
 from checker.analyzer.fast_path import FastPath, compile_fast_path
 from checker.windows import EPOCH
 
-FORMAT = 5  # raised when the cached form of a batch or a measurement changes
+FORMAT = 6  # raised when the cached form of a batch or a measurement changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
 from checker.errors import CannotDecide
 from checker.model import InputCounts
-from checker.windows import stamp
+from checker.windows import stamp, windows_between
 
 PORTION = 16  # batches that one connection reads; opening one costs as much as a small batch
 
@@ -40,9 +40,13 @@ class KnownBatch:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Batches of a stretch of time. `unreadable` says why a batch (by its window) could not be read."""
+    """Batches of a stretch of time. `unreadable` says why a batch (by its window) could not be read.
+
+    What is more than `max_late` old when its batch ends is not counted any more.
+    """
 
     window: timedelta
+    max_late: timedelta
     as_of: datetime
     batches: Mapping[datetime, KnownBatch]
     unreadable: Mapping[datetime, str]
@@ -74,19 +78,20 @@ class Telemetry:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def missing_sources(self, window_start: datetime) -> tuple[str, ...]:
-        """Sources that the window's batch was sealed without, and that no later batch was sealed with.
+        """Sources that the window's batch was sealed without, and that no later batch was sealed with; sorted.
 
-        What they hold of the window has not come yet; with the first batch that has them it has.
+        What they hold of the window has not come yet; with the first batch that has them it has. A batch for which
+        lines of the window are too late brings nothing, and with a source that stays away for longer nothing will.
         """
         own = self.batches.get(window_start)
-        if own is None or not own.index.incomplete or self.seal_is_later(own):
-            return ()
-        later = [
-            batch.index.incomplete
-            for start, batch in self.batches.items()
-            if start > window_start and batch.index.incomplete is not None and not self.seal_is_later(batch)
-        ]
-        return tuple(source for source in own.index.incomplete if all(source in missing for missing in later))
+        missing = set(own.index.incomplete or ()) if own else set()
+        for later in windows_between(window_start + self.window, window_start + self.max_late, self.window):
+            if not missing:
+                break
+            batch = self.batches.get(later.start)
+            if batch and batch.index.incomplete is not None and not self.seal_is_later(batch):
+                missing &= set(batch.index.incomplete)
+        return tuple(sorted(missing))
 
     def events_by_phase(self, window_start: datetime) -> Counter[str]:
         """The window's events by the phase that they carry, the collector's own aside.
@@ -169,6 +174,7 @@ def load_telemetry(
             touching.setdefault(start, []).append(batch)
     return Telemetry(
         window=rules.window,
+        max_late=rules.max_late,
         as_of=as_of,
         batches={batch.file.start: batch for batch in known.values()},
         unreadable=unreadable,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from checker.policy.collecting import Volume
-from checker.windows import floor_to_window, windows_between
+from checker.windows import floor_to_window
 
 HOUR = timedelta(hours=1)
 
@@ -30,19 +31,21 @@ class Shortfall:
 def shortfall(events: Mapping[datetime, int], start: datetime, window: timedelta, rule: Volume) -> Shortfall | None:
     """How far the window that starts at `start` falls short, None where it does not or nothing can be compared.
 
-    `events` are counts by window, of those that have a batch. Expected is the mean of the windows of the same hour
-    `rule.before` ago; where none of them has a batch, of the hour before the window.
+    `events` are counts by start of the window, of those that have a batch. Expected is the mean of the windows that
+    start in the same hour `rule.before` ago; where none of them has a batch, in the hour before (or of the window
+    before, where that is longer).
     """
     if start not in events:
         return None
     hour = floor_to_window(start - rule.before, HOUR)
     for first, end, reference in (
-        (hour, hour + HOUR, f"the hour from {hour:%Y-%m-%d %H:%M} UTC"),
-        (start - HOUR, start, "the hour before"),
+        (hour, min(hour + HOUR, start), f"the hour from {hour:%Y-%m-%d %H:%M} UTC"),
+        (start - max(HOUR, window), start, "the hour before" if window <= HOUR else "the window before"),
     ):
-        known = [events[each.start] for each in windows_between(first, end, window) if each.start in events]
+        known = [count for at, count in events.items() if first <= at < end]
         if known:
-            expected = sum(known) / len(known)
-            is_short = events[start] < rule.warn_below * expected
-            return Shortfall(start, events[start], expected, reference) if is_short else None
+            expected = Fraction(sum(known), len(known))
+            # 0.07 of 100 is 7.000000000000001 in floating point, and 7 events are enough
+            is_short = events[start] < Fraction(str(rule.warn_below)) * expected
+            return Shortfall(start, events[start], float(expected), reference) if is_short else None
     return None

@@ -165,7 +165,7 @@ def _reach(values: Sequence[float]) -> tuple[float, float]:
 def _dress(axes: Axes) -> None:
     import matplotlib.dates as mdates
 
-    locator: Any = mdates.AutoDateLocator(minticks=3, maxticks=6)  # type: ignore[no-untyped-call]
+    locator: Any = mdates.AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.locator_params(axis="y", nbins=4)

@@ -10,9 +10,9 @@ from checker.windows import iso, stamp
 
 
 def concerns_of(watched: Watched) -> Iterator[Concern]:
-    """What is to be looked at in the newest closed window; an exposure that is off is told once a day."""
+    """What is to be looked at in the newest closed window: a shortfall when it begins, an exposure once a day."""
     start = watched.window.start
-    if watched.shortfall is not None:
+    if watched.shortfall is not None and not watched.was_short:
         yield Concern(f"volume/{stamp(start)}", f"window {iso(start)}: only {watched.shortfall.told}", start)
     if watched.share is not None and watched.share.is_off(watched.rule):
         name = f"exposure/{watched.share.phase}/{start:%Y%m%d}"
