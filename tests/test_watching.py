@@ -1,4 +1,4 @@
-"""What is watched beside the SLOs in real logs, and which of it people hear of."""
+"""Volume, exposure, and a phase that was left: tables, and what `status` and the loop's concerns say of real logs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,89 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from checker.analyzer.exposure import Share, audience_share, dying_away, share_of
+from checker.analyzer.volume import shortfall
 from checker.ledger.append import Draft
 from checker.pipeline import Request, read_past
 from checker.policy.collecting import Exposure, Volume
 from checker.running.watch import concerns_of
 from checker.watching import watch
 from checker.windows import stamp
-from tests.batches import FIRST, closed, event, start_of
-from tests.rollouts import Rollout
+from tests.batches import FIRST, WINDOW, closed, event, start_of
+from tests.rollouts import Rollout, governed_of
 
+DAY = 96  # windows
+RULE = Volume(0.5)
+
+
+@pytest.mark.parametrize(
+    ("events", "number", "expected"),
+    [
+        ({0: 100, 1: 100, 2: 100, 3: 100, DAY: 49}, DAY, (49, 100.0)),
+        ({0: 100, 1: 100, 2: 100, 3: 100, DAY: 50}, DAY, None),  # exactly half is enough
+        ({0: 100, 3: 200, DAY + 1: 60}, DAY + 1, (60, 150.0)),  # the mean of those of the hour that have a batch
+        ({4: 1000, DAY - 1: 100, DAY: 60}, DAY, None),  # another hour; the hour before stands for it
+        ({DAY - 4: 100, DAY - 1: 100, DAY: 49}, DAY, (49, 100.0)),
+        ({DAY - 5: 1000, DAY: 1}, DAY, None),  # nothing to compare with
+        ({0: 0, 1: 0, DAY: 0}, DAY, None),  # it was quiet then, too
+        ({0: 100}, DAY, None),  # no batch at all is not this rule's
+        ({0: 100, DAY: 0}, DAY, (0, 100.0)),
+    ],
+)
+def test_shortfall(events: dict[int, int], number: int, expected: tuple[int, float] | None) -> None:
+    found = shortfall({start_of(each): count for each, count in events.items()}, start_of(number), WINDOW, RULE)
+    assert (found and (found.observed, found.expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("audience", "expected"),
+    [("5 %", 0.05), ("30%", 0.3), ("100 % of users", 1.0), ("0.5 %", 0.005), ("some users", None), ("500 %", None)],
+)
+def test_an_audience_as_a_share(audience: str, expected: float | None) -> None:
+    assert audience_share(replace(governed_of().policy.phase("A"), audience=audience)) == expected
+
+
+@pytest.mark.parametrize(
+    ("observed", "within", "is_off"),
+    [(0.30, 0.05, False), (0.349, 0.05, False), (0.36, 0.05, True), (0.0, 0.05, True), (0.9, None, False)],
+)
+def test_a_share_that_is_off(observed: float, within: float | None, is_off: bool) -> None:
+    rule = None if within is None else Exposure(within)
+    assert Share("B", observed, 0.3).is_off(rule) is is_off
+    assert not Share("B", observed, None).is_off(rule)
+
+
+def test_no_event_has_no_share() -> None:
+    phase = governed_of().policy.phase("B")
+    assert share_of(phase, {}) is None
+    assert share_of(phase, {"A": 3}) == Share("B", 0.0, 0.3)
+    assert share_of(phase, {"A": 7, "B": 3}) == Share("B", 0.3, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([400, 31, 0, 0], None),
+        ([400, 31, 1, 0], None),  # the window that begins 29 min after the rollback may still have some
+        ([400, 31, 1, 1], 3),  # one that begins later than 30 min after it may not
+        ([0, 0, 0, 5], 3),
+    ],
+)
+def test_what_is_left_of_a_phase(counts: list[int], expected: int | None) -> None:
+    since = start_of(0) + timedelta(minutes=1)
+    found = dying_away("C", since, {start_of(number): {"C": count} for number, count in enumerate(counts)}, WINDOW)
+    assert [count for _, count in found.counts] == counts
+    rule = Exposure(0.1, timedelta(minutes=30))
+    assert found.still_there(rule) == (None if expected is None else start_of(expected))
+    assert found.still_there(None) is None
+
+
+def test_windows_before_the_rollback_are_left_out() -> None:
+    found = dying_away("C", start_of(1), {start_of(0): {"C": 9}, start_of(1): {"C": 2}, start_of(2): {}}, WINDOW)
+    assert found.counts == ((start_of(1), 2), (start_of(2), 0))
+    assert found.told == "C since its rollback: 2 → 0 events"
 
 
 def rolled_back(root: Path) -> Rollout:
