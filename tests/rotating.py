@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -47,21 +48,25 @@ class Application(RuleBasedStateMachine):
         self.was_cut = False  # since the last look
         self.renamed: list[Path] = []
 
+    @abstractmethod
     def line(self, name: str) -> bytes:
         """The line of this name, with its newline."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def marks(self) -> Iterable[Mapping[str, Any]]:
         """What the collector knows of files."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def names(self) -> list[str]:
         """What the collector has read so far."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def names_in(self, path: Path) -> set[str]:
         """The names of the lines in a file."""
-        raise NotImplementedError
+        ...
 
     def _next(self) -> bytes:
         self.written.append(f"n{len(self.written)}")
