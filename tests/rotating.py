@@ -153,7 +153,9 @@ class Application(RuleBasedStateMachine):
         old = sorted(path for path in self.folder.iterdir() if path not in (self.app, self.copy))
         if old:
             self.gone |= self.names_in(old[0]) - set(self.names())
-            old[0].unlink()
+            trash = self.project / "trash"  # its inode is nobody else's then: what is, is a test of its own
+            trash.mkdir(exist_ok=True)
+            old[0].rename(trash / f"{len(list(trash.iterdir()))}")
 
     def check(self) -> None:
         """Every line once, but for what was deleted unread."""
