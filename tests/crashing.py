@@ -14,6 +14,8 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,7 +31,7 @@ CHANGING = {
 METHODS = {
     "FileIO": {"write", "truncate"},
     "BufferedWriter": {"write", "flush"},
-    "BufferedRandom": {"write", "flush"},
+    "BufferedRandom": {"write", "flush", "truncate"},
     "socket": {"connect", "send", "sendall", "sendmsg", "sendto", "shutdown"},
     "SSLSocket": {"send", "sendall"},
     "Connection": {"commit", "__exit__"},
@@ -64,20 +66,40 @@ def run(
 
     Points are counted where it is `watched`, which makes it slow.
     """
+    return run_in_child(partial(_command, arguments), folder, environment, scratch, kill_at, watched=watched)
+
+
+def run_in_child(
+    work: Callable[[], None],
+    folder: Path,
+    environment: Mapping[str, str],
+    scratch: Path,
+    kill_at: int | None = None,
+    *,
+    watched: bool = True,
+) -> Ended:
+    """Do `work` as `run` does a command; its exit code is that of the SystemExit that it raises, else 0."""
     scratch.mkdir(parents=True, exist_ok=True)
     paths = [scratch / name for name in ("points", "out", "err")]
     for path in paths:
         path.write_bytes(b"")
     child = os.fork()
     if child == 0:
-        _become(arguments, folder, environment, paths, kill_at, watched)
+        _become(work, folder, environment, paths, kill_at, watched)
     _, status = os.waitpid(child, 0)
     points, out, err = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
     return Ended(os.waitstatus_to_exitcode(status), tuple(points.split("\n")[:-1]), out, err)
 
 
+def _command(arguments: Sequence[str]) -> None:
+    sys.argv = ["phasegate", *arguments]
+    from checker.cli import main
+
+    main()
+
+
 def _become(
-    arguments: Sequence[str],
+    work: Callable[[], None],
     folder: Path,
     environment: Mapping[str, str],
     paths: Sequence[Path],
@@ -91,12 +113,10 @@ def _become(
         for number, path in zip((1, 2), paths[1:], strict=True):
             os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
         log = os.open(paths[0], os.O_WRONLY | os.O_APPEND)
-        sys.argv = ["phasegate", *arguments]
         if watched:
             watch(log, kill_at)
-        from checker.cli import main
-
-        main()
+        work()
+        code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0
     except BaseException:  # the child must not go on as its parent
@@ -109,16 +129,15 @@ def _become(
 def watch(log: int, kill_at: int | None) -> None:
     """From now on count the points of this process, tell each to the file `log`, and die at the one of `kill_at`."""
     own, write, kill = os.getpid(), os.write, os.kill
-    count = 0
+    numbers = count(1)
 
     def seen(frame: FrameType, event: str, function: Any) -> None:
-        nonlocal count
         del frame
         if event not in ("c_call", "c_return") or not is_changing(function) or os.getpid() != own:
             return
-        count += 1
+        number = next(numbers)  # this thread's own: another one may come to its point meanwhile
         write(log, f"{'before' if event == 'c_call' else 'after'} {name_of(function)}\n".encode())
-        if count == kill_at:
+        if number == kill_at:
             kill(own, signal.SIGKILL)
 
     threading.setprofile(seen)

@@ -47,12 +47,13 @@ class Retries:
 
     def after_cycle(self, state: State | None, read: Sequence[str]) -> None:
         """Note what the seal of `state` says of sources, unless that is noted: those among `read` that it could read
-        are fine again. A process that was killed after its seal is made up for so. Raises OSError.
+        are fine again. A process that was killed after its seal is made up for so. What is still to be told as given
+        up stays until it is. Raises OSError.
         """
         cycle, known = self._read()
         if state is None or state.sealed_at is None or cycle == iso(state.window_start):
             return
-        kept = {name: item for name, item in known.items() if name not in read or name in state.failures}
+        kept = {name: item for name, item in known.items() if name not in read or _is_to_be_told(item)}
         kept |= {
             name: failed_in_cycle(known.get(name), name, state.sealed_at, why) for name, why in state.failures.items()
         }
@@ -67,6 +68,8 @@ class Retries:
             return "", {}
 
     def _write(self, cycle: str, failing: Mapping[str, Failing]) -> None:
+        for scratch in self.places.own.glob(f".{self.places.failures.name}.*"):  # of one that was cut off in it
+            scratch.unlink(missing_ok=True)
         document = {"noted": cycle, "sources": failing_document(failing)}
         write_whole(self.places.failures, json.dumps(document).encode() + b"\n")
 
@@ -74,7 +77,7 @@ class Retries:
         """When the next retry is due, None where none is; one that is still to be told as given up is due at once."""
         known = self.known().values()
         due = [at for item in known if (at := item.next_at(self.pauses))]
-        return min([*due, *(item.last for item in known if item.is_exhausted and not item.is_told)], default=None)
+        return min([*due, *(item.last for item in known if _is_to_be_told(item))], default=None)
 
     def try_again(self, probe: Callable[[str], str], phase: str, now: Callable[[], datetime]) -> list[Exhausted]:
         """Make every retry that is due; `probe` says why a source cannot be read, empty where it can.
@@ -99,7 +102,7 @@ class Retries:
         known = self.known()
         told = []
         for name, item in known.items():
-            if not item.is_exhausted or item.is_told:
+            if not _is_to_be_told(item):
                 continue
             line = self.own.exhausted(name, item.retries, item.last, phase)
             _append_once(self.places.said, line)
@@ -123,6 +126,10 @@ class Retries:
     def _keep(self, failing: Mapping[str, Failing], before: Mapping[str, Failing]) -> None:
         if dict(failing) != dict(before):
             self._write(self._read()[0], failing)
+
+
+def _is_to_be_told(item: Failing) -> bool:
+    return item.is_exhausted and not item.is_told
 
 
 def _append_once(path: Path, line: bytes) -> None:

@@ -43,9 +43,10 @@ class State:
 
 
 def newest_state(places: Places) -> State | None:
-    """The state that counts, None before the first seal; a seal that was cut off is ended or undone.
+    """The state that counts, None before the first seal; a seal that was cut off with its batch in place is ended.
 
-    Raises CannotDecide where a state cannot be read: without it nobody knows what was sealed already.
+    May be asked while another process seals. Raises CannotDecide where a state cannot be read: without it nobody
+    knows what was sealed already.
     """
     _settle(places)
     names = sorted(path.name for path in _files(places.states, ".json"))
@@ -53,7 +54,10 @@ def newest_state(places: Places) -> State | None:
 
 
 def put_pending(places: Places, state: State) -> Path:
-    """Put the state down so that it counts once its batch is there. Raises OSError."""
+    """Put the state down so that it counts once its batch is there; what was cut off before goes. Raises OSError."""
+    _settle(places)
+    for left in [*places.states.glob(".*"), *_files(places.states, ".pending")]:
+        left.unlink(missing_ok=True)
     times = {"window_start": iso(state.window_start), "sealed_at": iso_or_none(state.sealed_at)}
     document = asdict(state) | {"schema_version": VERSION} | times
     path = places.states / f"{stamp(state.window_start)}.pending"
@@ -63,7 +67,12 @@ def put_pending(places: Places, state: State) -> Path:
 
 def commit(pending: Path) -> None:
     """Have it count. Raises OSError."""
-    pending.rename(pending.with_suffix(".json"))
+    counting = pending.with_suffix(".json")
+    try:
+        pending.rename(counting)
+    except FileNotFoundError:  # where another process saw the batch first, it counts already
+        if not counting.exists():
+            raise
     sync_folder(pending.parent)
 
 
@@ -77,14 +86,11 @@ def forget_old(places: Places) -> None:
 
 
 def _settle(places: Places) -> None:
-    for scratch in places.states.glob(".*"):  # of a file that was cut off while it was written
-        scratch.unlink(missing_ok=True)
+    """Have what is sealed count. The others are left: whoever put them down may be about to put the batch there."""
     for pending in _files(places.states, ".pending"):
-        state = _read(pending)
-        if _is_sealed(places, state):
-            commit(pending)
-        else:
-            pending.unlink()
+        with suppress(FileNotFoundError):  # it counts, or is gone, since it was listed
+            if _is_sealed(places, _read(pending)):
+                commit(pending)
 
 
 def _is_sealed(places: Places, state: State) -> bool:
@@ -108,6 +114,8 @@ def _read(path: Path) -> State:
         sealed_at = document["sealed_at"]
         times = {"window_start": parse_iso(document["window_start"]), "sealed_at": sealed_at and parse_iso(sealed_at)}
         return State(**document | times)
+    except FileNotFoundError:
+        raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
         told = "put back the one of a backup, or move the folder away to begin anew"
         raise CannotDecide(f"collector/state/{path.name}: cannot be read ({fault}); {told}") from fault

@@ -55,9 +55,9 @@ def _line(stream: IO[str] | None) -> str:
 
 
 @contextmanager
-def working() -> Iterator[Worker]:
-    """A worker, as long as the block runs."""
-    command = [sys.executable, "-m", "tests.crash.worker"]
+def working(module: str = "tests.crash.worker", *arguments: str) -> Iterator[Worker]:
+    """A worker, which `module` is, as long as the block runs."""
+    command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         _line(process.stdout)
         yield Worker(process)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.crashing import run
+from tests.crashing import Ended, run
 
 IMPORTED = (
     "checker.recording", "checker.reporting", "checker.cli.check", "checker.cli.report", "checker.cli.formats.table",
@@ -21,11 +22,16 @@ def main() -> None:
     """Serve until stdin is closed."""
     for name in IMPORTED:
         importlib.import_module(name)
+    serve(run)
+
+
+def serve(work: Callable[..., Ended]) -> None:
+    """Do `work` for each job of stdin, with its fields by name."""
     print(json.dumps({"ready": True}), flush=True)  # noqa: T201  whoever started it waits for this
     for line in sys.stdin:
         job = json.loads(line)
-        ended = run(job["arguments"], Path(job["folder"]), job["environment"], Path(job["scratch"]), job["kill_at"])
-        print(json.dumps(asdict(ended)), flush=True)  # noqa: T201
+        paths = {name: Path(job.pop(name)) for name in ("folder", "scratch")}
+        print(json.dumps(asdict(work(**job, **paths))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
