@@ -72,7 +72,7 @@ peers: $(READY) ## Speak with a real Prometheus (unpacks Debian's into .venv, wh
 	@PATH="$(abspath $(PEERS))/usr/bin:$$PATH" PHASEGATE_PEERS=required $(BIN)/python -m pytest tests/peers
 
 loop: $(READY) ## Run the loop on a fast clock: a day, a load, trouble, CYCLES (1000) of a soak.
-	@PHASEGATE_SOAK=$(CYCLES) PHASEGATE_LOAD_S=$(LOAD) $(BIN)/python -m pytest tests/loop
+	@PHASEGATE_SOAK=$(CYCLES) PHASEGATE_LOAD_S=$(LOAD) $(BIN)/python -m pytest tests/loop $(ONLY)
 
 browser: $(READY) ## Look at the dashboard in Chromium (installs Debian's, where there is none).
 	@command -v chromium >/dev/null || { echo "installing chromium …" >&2; \
