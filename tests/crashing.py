@@ -77,8 +77,12 @@ def run_in_child(
     kill_at: int | None = None,
     *,
     watched: bool = True,
+    meanwhile: Callable[[int], object] = abs,
 ) -> Ended:
-    """Do `work` as `run` does a command; its exit code is that of the SystemExit that it raises, else 0."""
+    """Do `work` as `run` does a command; its exit code is that of the SystemExit that it raises, else 0.
+
+    `meanwhile` is called here with the child's process id, and the child waited for afterwards.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     paths = [scratch / name for name in ("points", "out", "err")]
     for path in paths:
@@ -86,6 +90,7 @@ def run_in_child(
     child = os.fork()
     if child == 0:
         _become(work, folder, environment, paths, kill_at, watched)
+    meanwhile(child)
     _, status = os.waitpid(child, 0)
     points, out, err = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
     return Ended(os.waitstatus_to_exitcode(status), tuple(points.split("\n")[:-1]), out, err)
