@@ -83,6 +83,7 @@ class Followed(Application):
 
 def test_every_line_is_read_once(tmp_path: Path) -> None:
     run_state_machine_as_test(type("Story", (Followed,), {"root": tmp_path}), settings=few(60, 35))
+    assert len(list(tmp_path.iterdir())) >= 30  # so many stories were told
 
 
 class Collected(Application):
@@ -129,3 +130,4 @@ class Collected(Application):
 
 def test_every_line_is_in_one_batch(tmp_path: Path) -> None:
     run_state_machine_as_test(type("Story", (Collected,), {"root": tmp_path}), settings=few(9, 20))
+    assert len(list(tmp_path.iterdir())) >= 5
