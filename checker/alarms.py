@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from checker.analyzer.governed import Governed
+from checker.collector.retry import GivenUp
 from checker.ledger.append import writing
 from checker.ledger.state import fold
 from checker.pipeline import Request, judging_phase, read_past
@@ -17,20 +18,6 @@ from checker.reporter.given_up import given_up_drafts
 from checker.reporter.health import Concern, health_drafts
 from checker.reporter.record import Books
 from checker.windows import floor_to_window
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A source that could not be read after its last retry, at `at`."""
-
-    source: str
-    at: datetime
-    attempts: int
-
-    @property
-    def told(self) -> str:
-        """In words."""
-        return f"source {self.source} given up after {self.attempts} retries"
 
 
 def record_concerns(policy: Policy, ledger: Path, concerns: Iterable[Concern], at: datetime) -> int:

@@ -87,7 +87,7 @@ def _ingest(
     likely_columns: Sequence[str],
 ) -> BatchIndex:
     scanned = scan(batch)
-    loaded = _load_whole(connection, batch, rules, scanned, likely_columns, scratch) or load_line_by_line(
+    loaded = load_at_once(connection, batch, rules, scanned, likely_columns, scratch) or load_line_by_line(
         connection, batch, rules, scratch
     )
     key = rules.schema.dedup_key if set(rules.schema.dedup_key) <= set(loaded.columns) else ()
@@ -128,7 +128,7 @@ def _drop(
     return _Dropped(copies, too_late, future)
 
 
-def _load_whole(
+def load_at_once(
     connection: duckdb.DuckDBPyConnection,
     batch: HeldBatch,
     rules: IngestRules,
@@ -136,7 +136,10 @@ def _load_whole(
     likely_columns: Sequence[str],
     events: Path,
 ) -> Loaded | None:
-    """Load the batch on the fast path, if its lines allow that."""
+    """Load the batch into the file `events` on the fast path; None where its lines do not allow that.
+
+    `likely_columns` are tried first.
+    """
     fast = rules.fast_path
     if fast is None or not scanned.has_short_lines:
         return None

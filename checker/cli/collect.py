@@ -60,7 +60,10 @@ def command(
     Exit codes: 0 sealed, or nothing to seal; 2 wrong call or governed files; 3 not sealed; 4 sealed without a source.
     """
     governed = read_governed(policy)
-    _refuse_odd(governed, window, phase)
+    if window is not None and window != governed.policy.window:
+        wanted = _told(governed.policy.window)
+        raise UsageError(f"--window {_told(window)}: the policy's windows are {wanted}; leave it out")
+    check_call(governed, phase)
     station = _station(governed, logs, ledger, as_of, phase, reports, simulate_latency, frozenset(simulate_failure))
     with station.lock():
         station.note_failures()
@@ -72,10 +75,9 @@ def command(
     ctx.exit(4 if any(batch.seal.incomplete for batch in sealed) else 0)
 
 
-def _refuse_odd(governed: Governed, window: timedelta | None, phase: str | None) -> None:
+def check_call(governed: Governed, phase: str | None) -> None:
+    """Raises UsageError for a phase that there is not, and where there is nothing to collect from."""
     policy = governed.policy
-    if window is not None and window != policy.window:
-        raise UsageError(f"--window {_told(window)}: the policy's windows are {_told(policy.window)}; leave it out")
     if phase is not None and phase not in policy.phase_names:
         raise UsageError(f"there is no phase {phase!r}; the policy has {', '.join(policy.phase_names)}")
     if not policy.collector.sources:
@@ -155,9 +157,11 @@ def line_of(sealed: Sealed) -> str:
 
 
 def _tell(sealed: Sequence[Sealed]) -> None:
+    from checker.collector.cycle import left_out
+
     for batch in sealed[-1:]:
-        for name, why in batch.failures.items():
-            say.note(f"source {name}: {why}; its lines come with a later batch")
+        for line in left_out(batch.failures):
+            say.note(line)
     for batch in sealed:
         for told in batch.told:
             say.note(told)

@@ -80,27 +80,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     Exit codes: 0 stopped when it was told to, with --once met; 1, 3 with --once as `check`; 2 wrong call or governed
     files; 4 another loop runs already, with --once something was not collected, recorded or delivered.
     """
+    from checker.cli.collect import check_call
     from checker.ledger.append import locked
 
     options = Options(**given)
     governed = read_governed(options.policy)
-    _refuse_odd(governed, options)
+    check_call(governed, options.phase)
+    if options.once and options.speed != 1.0:
+        raise UsageError("--speed goes with the loop, not with --once")
     setup = _setup(governed, options)
     with locked(setup.places.own / "run", f"another loop of {governed.policy.target} is running", 0.5):
         ctx.exit(_once(governed, setup) if options.once else _loop(governed, setup, options))
-
-
-def _refuse_odd(governed: Governed, options: Options) -> None:
-    names = governed.policy.phase_names
-    if options.phase is not None and options.phase not in names:
-        raise UsageError(f"there is no phase {options.phase!r}; the policy has {', '.join(names)}")
-    if options.once and options.speed != 1.0:
-        raise UsageError("--speed goes with the loop, not with --once")
-    if not governed.policy.collector.sources:
-        told = "declare where telemetry comes from in collector.sources (docs/collector.md)"
-        raise UsageError(
-            f"{governed.policy.path.name}: the policy has no source, so there is nothing to collect; {told}"
-        )
 
 
 def _setup(governed: Governed, options: Options) -> Setup:
@@ -195,7 +185,6 @@ def _stopping(stop: threading.Event) -> Iterator[None]:
 
 def _once(governed: Governed, setup: Setup) -> int:
     """One pass in this process, and its exit code."""
-    from checker.alarms import GivenUp
     from checker.cli.collect import seal_due
     from checker.running.judging import Order
     from checker.running.supervisor import told_of
@@ -206,7 +195,7 @@ def _once(governed: Governed, setup: Setup) -> int:
         sealed = seal_due(station)
         given_up = station.try_again()
     said: list[Message] = []
-    order = Order(setup.clock.now(), given_up=tuple(GivenUp(item.source, item.at, item.attempts) for item in given_up))
+    order = Order(setup.clock.now(), given_up=tuple(given_up))
     setup.judge(governed, order, said.append)
     for line in told_of("pass", said[0]):
         say.text(line)

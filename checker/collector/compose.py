@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from checker.analyzer.batches import BatchFile, HeldBatch, Line, hold
 from checker.analyzer.copies import second_copies
 from checker.analyzer.fast_path import quote, timestamp
-from checker.analyzer.ingest import FROM_THE_FUTURE
+from checker.analyzer.ingest import FROM_THE_FUTURE, load_at_once
 from checker.analyzer.lines import Fault
 from checker.analyzer.rules import IngestRules
 from checker.analyzer.sandbox import loader
-from checker.analyzer.scan import matching_columns, scan
-from checker.analyzer.typed import Loaded, event_time, load_line_by_line, load_whole, numbered_events
+from checker.analyzer.scan import scan
+from checker.analyzer.typed import Loaded, event_time, load_line_by_line, numbered_events
 from checker.collector.gather import Block, Place
 from checker.model import Window
 from checker.policy.source_rules import CARRIED, OWN_SOURCE
@@ -79,9 +79,10 @@ def sort_lines(blocks: Sequence[Block], terms: Terms, scratch: Path, set_aside: 
     with loader(MEMORY_MB) as connection:
         sorting = _Sorting(connection, blocks, terms, scratch, set_aside)
         sorting.read()
-        sorting.place()
-        sorting.drop_copies()
-        sorting.count()
+        if sorting.lines:
+            sorting.place()
+            sorting.drop_copies()
+            sorting.count()
     return sorting.found
 
 
@@ -106,34 +107,28 @@ class _Sorting:
                 self.lines += loaded.lines
                 selects.append(self._select(number, first, loaded, events))
             self._leave_out(number, broken)
-        self.connection.execute(f"create temp view lines as {' union all '.join(selects) or self._nothing()}")
+        if selects:
+            self.connection.execute(f"create temp view lines as {' union all '.join(selects)}")
 
     def _parts(self, number: int, block: Block, broken: dict[int, Fault]) -> Iterator[tuple[int, Loaded, Path]]:
         """The block, or where a line of it is broken its pieces: first line, what was loaded, and where to."""
         events = self.scratch / f"{number:06d}.parquet"
         with self._held(block.path) as held:
-            loaded = self._whole(held, events)
+            loaded = self._at_once(held, events)
         if loaded is not None:
             yield 0, loaded, events
             return
         for part, (first, path) in enumerate(_pieces(block, self.scratch / "piece")):
             events = self.scratch / f"{number:06d}-{part:04d}.parquet"
             with self._held(path) as held:
-                loaded = self._whole(held, events) or self._line_by_line(held, first, events, broken)
+                loaded = self._at_once(held, events) or self._line_by_line(held, first, events, broken)
             yield first, loaded, events
 
     def _held(self, path: Path) -> AbstractContextManager[HeldBatch]:
         return hold(BatchFile(self.terms.window.start, path))
 
-    def _whole(self, held: HeldBatch, events: Path) -> Loaded | None:
-        """Load all lines at once, None where one of them does not allow that."""
-        rules, fast, scanned = self.terms.rules, self.terms.rules.fast_path, scan(held)
-        if fast is None or not scanned.has_short_lines:
-            return None
-        columns = matching_columns(self.connection, held, fast, [self.likely, list(rules.schema.columns)])
-        if columns is None:
-            return None
-        return load_whole(self.connection, held, rules, fast, scanned.lines, columns, events)
+    def _at_once(self, held: HeldBatch, events: Path) -> Loaded | None:
+        return load_at_once(self.connection, held, self.terms.rules, scan(held), self.likely, events)
 
     def _line_by_line(self, held: HeldBatch, first: int, events: Path, broken: dict[int, Fault]) -> Loaded:
         def note(line: Line, fault: Fault) -> None:
@@ -160,13 +155,8 @@ class _Sorting:
         kind = self.terms.rules.schema.columns[name]
         return quote(name) if name in loaded.columns else f"null::{kind} as {quote(name)}"
 
-    def _nothing(self) -> str:
-        return "select 0::bigint as block, 0::bigint as line_number where false"
-
     def place(self) -> None:
         """Leave out what is nobody's to write or too early to be known, and carry what is of a later window."""
-        if not self.lines:
-            return
         end, latest = self.terms.window.end, self.terms.now + self.terms.rules.lateness
         rows = self.connection.execute(
             f"""
@@ -192,7 +182,7 @@ class _Sorting:
     def drop_copies(self) -> None:
         """Leave out second copies, a part of the keys at a time."""
         key = self.terms.rules.schema.dedup_key
-        if not self.lines or not key:
+        if not key:
             return
         parts = -(-self.lines // _AT_ONCE)
         share = f"hash({', '.join(map(quote, key))}) % {parts}"
@@ -205,8 +195,6 @@ class _Sorting:
 
     def count(self) -> None:
         """Count what goes into the batch."""
-        if not self.lines:
-            return
         left_out = [(block << _LINE_BITS) + line for block, lines in self.found.left_out.items() for line in lines]
         rows = self.connection.execute(
             f"""
@@ -233,7 +221,7 @@ class _Sorting:
         self.found.quarantined += len(broken)
 
     def _contents(self, block: int, numbers: Iterable[int]) -> Mapping[int, bytes]:
-        return {line: content for line, _, content in _lines_of(self.blocks[block], set(numbers))}
+        return {line: content for line, _, content in _lines_of(self.blocks[block], numbers)}
 
 
 def _too_early(placed_at: datetime, latest: datetime) -> Fault:
@@ -251,7 +239,7 @@ def _pieces(block: Block, path: Path) -> Iterator[tuple[int, Path]]:
             first += len(portion)
 
 
-def _lines_of(block: Block, numbers: Iterable[int] | Mapping[int, object]) -> Iterator[tuple[int, int, bytes]]:
+def _lines_of(block: Block, numbers: Iterable[int]) -> Iterator[tuple[int, int, bytes]]:
     """These lines of the block: number, offset in the block, bytes without the newline; of a long one the beginning."""
     wanted = set(numbers)
     at = 0

@@ -44,6 +44,11 @@ class Sealed:
     told: tuple[str, ...] = ()
 
 
+def left_out(failures: Mapping[str, str]) -> list[str]:
+    """A line for people for each source that a window was sealed without."""
+    return [f"source {name}: {why}; its lines come with a later batch" for name, why in failures.items()]
+
+
 @dataclass(slots=True)
 class Cycle:
     """Seals the windows of `rules.window`, one after the other, into the folder of `places`.

@@ -12,20 +12,10 @@ from typing import Any
 
 from checker.collector.events import OwnEvents
 from checker.collector.places import Places
-from checker.collector.retry import Failing, failed_again, failed_in_cycle, failing_document, failing_of
+from checker.collector.retry import Failing, GivenUp, failed_again, failed_in_cycle, failing_document, failing_of
 from checker.collector.state import State
 from checker.whole_file import sync_folder, write_whole
 from checker.windows import iso
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """A source that could not be read after the last retry: `attempts` is how often it was tried again."""
-
-    source: str
-    at: datetime
-    attempts: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +69,7 @@ class Retries:
         due = [at for item in known if (at := item.next_at(self.pauses))]
         return min([*due, *(item.last for item in known if _is_to_be_told(item))], default=None)
 
-    def try_again(self, probe: Callable[[str], str], phase: str, now: Callable[[], datetime]) -> list[Exhausted]:
+    def try_again(self, probe: Callable[[str], str], phase: str, now: Callable[[], datetime]) -> list[GivenUp]:
         """Make every retry that is due; `probe` says why a source cannot be read, empty where it can.
 
         Gives those that were exhausted, and are told. Raises OSError.
@@ -97,7 +87,7 @@ class Retries:
             self._keep(known, before)
         return self.tell(phase)
 
-    def tell(self, phase: str) -> list[Exhausted]:
+    def tell(self, phase: str) -> list[GivenUp]:
         """Say of every source that is exhausted that it is, once: to the next batch, and to people. Raises OSError."""
         known = self.known()
         told = []
@@ -107,7 +97,7 @@ class Retries:
             line = self.own.exhausted(name, item.retries, item.last, phase)
             _append_once(self.places.said, line)
             _append_once(self.failures, self._line(item))
-            told.append(Exhausted(name, item.last, item.retries, item.reason))
+            told.append(GivenUp(name, item.last, item.retries, item.reason))
         if told:
             self._keep({name: replace(item, is_told=item.is_exhausted) for name, item in known.items()}, known)
         return told

@@ -30,6 +30,21 @@ class Failing:
         return None if self.is_exhausted or self.retries >= len(pauses) else self.last + pauses[self.retries]
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A source that could not be read after its last retry, at `at`: `attempts` is how often it was tried again."""
+
+    source: str
+    at: datetime
+    attempts: int
+    reason: str = ""
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        return f"source {self.source} given up after {self.attempts} retries"
+
+
 def failed_in_cycle(known: Failing | None, source: str, at: datetime, reason: str) -> Failing:
     """What is known after a cycle could not read it. One that is being tried again goes on being so."""
     if known is None or (known.is_exhausted and known.is_told):

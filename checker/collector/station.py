@@ -15,7 +15,8 @@ from checker.collector.feedback import Feedback, feedback, standing_phase
 from checker.collector.intake import Intake
 from checker.collector.ledger_view import LedgerView
 from checker.collector.places import Places
-from checker.collector.retries import Exhausted, Retries
+from checker.collector.retries import Retries
+from checker.collector.retry import GivenUp
 from checker.collector.sources.kinds import make_sources
 from checker.collector.state import newest_state
 from checker.errors import UsageError
@@ -108,7 +109,7 @@ class Station:
         """When a source is to be tried again, None where none is."""
         return self.retries.next_at()
 
-    def try_again(self) -> list[Exhausted]:
+    def try_again(self) -> list[GivenUp]:
         """Make the retries that are due; gives the sources that were tried for the last time. Raises OSError."""
         state, now = newest_state(self.places), self.setting.now()
         length = self.cycle.rules.window

@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from checker.alarms import GivenUp, record_concerns, record_given_up
+from checker.alarms import record_concerns, record_given_up
 from checker.analyzer.governed import Governed
+from checker.collector.retry import GivenUp
 from checker.errors import PhasegateError
 from checker.ledger.state import LedgerState
 from checker.model import Decision, Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from checker.alarms import GivenUp
+from checker.collector.retry import GivenUp
 from checker.policy.model import COMPLETE, OFF, Policy
 from checker.reporter.health import Concern
 from checker.running.instants import Grid, Known, judging_instant
@@ -71,7 +71,8 @@ class Orders:
         elif kind == "judged":
             self._hear_judged(message)
         elif kind == "ended" and name == "pass" and self._ordered is not None:
-            self._failed()
+            self._not_before = self._ordered.at + AFTER_FAILURE  # without a word: the next one is told the same
+            self._ordered = None
 
     def _hear_judged(self, message: Message) -> None:
         order, self._ordered = self._ordered, None
@@ -91,12 +92,6 @@ class Orders:
             self.judged = self.grid.newest(order.at).start
         elif order.checks:
             self._not_before = order.at + AFTER_FAILURE
-
-    def _failed(self) -> None:
-        """A pass ended without a word: what it was told is told to the next one, after a while."""
-        if self._ordered is not None:
-            self._not_before = self._ordered.at + AFTER_FAILURE
-        self._ordered = None
 
     def next(self, now: datetime, is_unheard: bool = False) -> Order | None:
         """The pass that is due now, None where none is; what is given here counts as ordered.

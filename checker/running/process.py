@@ -86,7 +86,6 @@ def _live(part: Part, pipe: int) -> None:
     code = 70
     try:
         kernel.die_with_parent()
-        signal.set_wakeup_fd(-1)
         for number in UNHEARD:
             signal.signal(number, _pass_over)  # not SIG_IGN: a program that is started would inherit that
         part(lambda message: _write(pipe, message))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from checker.analyzer.cache import CachePlace
 from checker.analyzer.governed import Governed
+from checker.collector.cycle import left_out
 from checker.running.errand import Errand
 from checker.running.judging import Order
 from checker.running.kept import Kept
@@ -78,8 +78,7 @@ class Supervisor:
         self.renewal = Renewal(self.cache)
         self._collector = Kept("collector", lambda: fork(lambda say: self.parts.collect(self.governed, say)))
         self._pages = Kept("pages", lambda: fork(lambda say: self.parts.serve(self.governed, say)))
-        own_rollback = policy.rollback.deadline.total_seconds() if policy.rollback.mode == "execute" else 0.0
-        self._pass = Errand(PASS_DEADLINE_S + own_rollback)
+        self._pass = Errand(PASS_DEADLINE_S)
 
     def run(self) -> None:
         """Go on until `stop` is set; then every part finishes the step at hand."""
@@ -100,6 +99,11 @@ class Supervisor:
     def _order(self) -> None:
         is_unheard = time.monotonic() - self._heard_s > UNHEARD_S
         if self._pass.is_free and (order := self.orders.next(self.now(), is_unheard)) is not None:
+            rollback = (
+                self.governed.policy.rollback
+            )  # of the policy that holds now: a pass may roll back, and wait for it
+            own_s = rollback.deadline.total_seconds() if rollback.mode == "execute" else 0.0
+            self._pass.deadline_s = PASS_DEADLINE_S + own_s
             self._pass.start(lambda say: self.parts.judge(self.governed, order, say))
 
     def _hear(self, name: str, message: Message) -> None:
@@ -132,8 +136,9 @@ class Supervisor:
             self.governed = news.governed
             self.orders.policy = news.governed.policy
             self.standing.governed_digest, self.standing.policy_refused = news.governed.governed_digest, ""
-            for message in (*self._collector.renew(), *self._pages.renew()):
-                self._hear("collector", message)
+            for part in (self._collector, self._pages):
+                for message in part.renew():
+                    self._hear(part.name, message)
             self.tell(f"goes by the changed policy from now on (governed files {news.digest[:12]})")
         elif news.refused:
             self.standing.policy_refused = news.refused
@@ -185,7 +190,7 @@ def told_of(name: str, message: Message) -> list[str]:
     """What people see of a message, a line each."""
     match message.get("kind"):
         case "sealed" | "slice":
-            return [_sealed_line(message), *message["told"], *_failures(message)]
+            return [_sealed_line(message), *message["told"], *left_out(message["failures"])]
         case "given_up":
             return [f"source {message['source']}: given up after {message['attempts']} retries: {message['why']}"]
         case "fault":
@@ -203,11 +208,6 @@ def _sealed_line(message: Message) -> str:
     return (
         f"{what} {message['window']}: {message['accepted']:,} events{quarantined}, {message['latency_s']:.1f} s{behind}"
     )
-
-
-def _failures(message: Message) -> list[str]:
-    failures: dict[str, Any] = message["failures"]
-    return [f"source {name}: {why}; its lines come with a later batch" for name, why in failures.items()]
 
 
 def _verdict_lines(message: Message) -> list[str]:
