@@ -128,7 +128,7 @@ def carry_there_and_back(attack: Attack, folder: Path) -> str:
         away.rename(log_folder)
 
     cached = Path(shutil.copytree(proved(), folder / "cache"))
-    with _after(ingest, "scan", there), _after(ingest, "_load_whole", back):
+    with _after(ingest, "scan", there), _after(ingest, "load_at_once", back):
         return seen(command("check", log_folder, cached, "--phase", "B", "--format", "json"))
 
 
