@@ -10,6 +10,7 @@ EVERY ?= 1
 CYCLES ?= 1000
 LOAD ?= 60
 TARGET ?= autosave
+BASE ?= origin/main
 POLICY ?= policy/policy.yaml
 SAMPLE := tests/samples/$(TARGET)
 # The logs that the collector sealed, or where there are none the sample, at the time it was made for.
@@ -19,7 +20,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate test queries fuzz attacks browser crash loop peers lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate review test queries mutants fuzz attacks browser crash loop peers hooks lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -43,6 +44,10 @@ status: $(READY) ## Show the phase, the gate's progress, what is open.
 validate: $(READY) ## Check the governed files and the documents.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 
+review: $(READY) ## Review by its consequences what changed in the policy since BASE (origin/main).
+	@$(if $(AS_OF),echo "no batches in logs/$(TARGET)/: reviewing over the sample with $(LOGS)" >&2;) \
+	$(BIN)/phasegate review --base '$(BASE)' $(SOURCE)
+
 fuzz: $(READY) ## Fuzz the readers of policies, schemas and lines, SECONDS (20) each.
 	@set -e; for target in policy event_schema lines batch; do \
 	  echo "fuzzing $$target for $(SECONDS) s …"; $(BIN)/python -m tests.fuzz.run $$target $(SECONDS); done
@@ -50,13 +55,16 @@ fuzz: $(READY) ## Fuzz the readers of policies, schemas and lines, SECONDS (20) 
 queries: $(READY) ## Run the queries' own tests.
 	@$(BIN)/phasegate test --policy $(POLICY)
 
+mutants: $(READY) ## Nudge each threshold, comparison and filter: the queries' tests must notice 90 %.
+	@$(BIN)/phasegate test --mutate --at-least 90 --policy $(POLICY)
+
 test: $(READY) ## Run all tests, the queries' own among them.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 	@$(BIN)/phasegate test --policy $(POLICY)
 	@$(BIN)/python -m pytest -n auto --dist worksteal
 
-attacks: $(READY) ## Carry out each attack with the layer off that stops it.
-	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/unguarded
+attacks: $(READY) ## Carry out each attack: stopped, and let through with the layer off that stops it.
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/guarded tests/unguarded
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash
@@ -70,6 +78,9 @@ peers: $(READY) ## Speak with a real Prometheus (unpacks Debian's into .venv, wh
 	  { $$([ $$(id -u) = 0 ] || echo sudo) apt-get update --quiet >/dev/null && apt-get download --quiet --quiet prometheus >/dev/null; }; } && \
 	  dpkg --extract prometheus_*.deb . && rm prometheus_*.deb; }
 	@PATH="$(abspath $(PEERS))/usr/bin:$$PATH" PHASEGATE_PEERS=required $(BIN)/python -m pytest tests/peers
+
+hooks: $(READY) ## Let pre-commit install and run our hooks (needs the package registry).
+	@$(BIN)/python -m pytest tests/hooks
 
 loop: $(READY) ## Run the loop on a fast clock: a day, a load, trouble, CYCLES (1000) of a soak.
 	@PHASEGATE_SOAK=$(CYCLES) PHASEGATE_LOAD_S=$(LOAD) $(BIN)/python -m pytest tests/loop $(ONLY)

@@ -1,19 +1,20 @@
-"""What people do with a rollout, each act recorded once: approve, pause, resume, close an incident, advance."""
+"""What people do with a rollout, each act recorded once: pause, resume, close an incident, advance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from checker.analyzer.decide import missing_approval
 from checker.analyzer.governed import Governed
 from checker.errors import NotRecorded, Refused, UsageError
 from checker.ledger.append import Draft, writing
 from checker.ledger.state import LedgerState, fold
 from checker.ledger.values import Incident
 from checker.model import Decision, Verdict
-from checker.pipeline import Past, Request, check, read_past
+from checker.pipeline import Past, Request, approvals_that_count, check, read_past
 from checker.policy.model import COMPLETE, OFF, Policy
 from checker.recording import MAX_TRIES, decision_about
 from checker.reporter.acts import Act, act_notices, closing
@@ -31,7 +32,7 @@ class Person:
     reason: str
 
 
-def _append(ledger: Path, drafts: Callable[[LedgerState], Sequence[Draft]], at: datetime) -> tuple[int, ...]:
+def append(ledger: Path, drafts: Callable[[LedgerState], Sequence[Draft]], at: datetime) -> tuple[int, ...]:
     """Append what `drafts` makes of the ledger's state, under the lock; gives the numbers of the records."""
     with writing(ledger) as writer:
         records = writer.append(drafts(fold(writer.ledger.records)), at)
@@ -47,7 +48,7 @@ def pause(ledger: Path, person: Person, until: datetime | None, at: datetime) ->
         data = {"by": person.by, "reason": person.reason, "until": iso(until) if until else None}
         return [Draft("pause", state.phase or OFF, data)]
 
-    records = _append(ledger, drafts, at)
+    records = append(ledger, drafts, at)
     return f"paused {f'until {iso(until)}' if until else 'until resumed'} (record {records[0]}); rollbacks go on"
 
 
@@ -59,77 +60,11 @@ def resume(ledger: Path, person: Person, at: datetime) -> str:
             raise Refused("the rollout is not paused; nothing was recorded")
         return [Draft("resume", state.phase or OFF, {"by": person.by, "reason": person.reason})]
 
-    return f"resumed (record {_append(ledger, drafts, at)[0]})"
+    return f"resumed (record {append(ledger, drafts, at)[0]})"
 
 
-def approve_advance(
-    governed: Governed, ledger: Path, phase: str | None, role: str, person: Person, at: datetime
-) -> str:
-    """Record that `role` approves the advance out of the current phase (`phase` where the ledger names none).
-
-    It holds for the judging digest of now. Raises UsageError for a role that does not decide that, Refused where there
-    is nothing to approve.
-    """
-    told: list[str] = []
-
-    def drafts(state: LedgerState) -> Sequence[Draft]:
-        current = state.phase or phase
-        if current is None:
-            raise UsageError("the ledger names no phase; say which one with --phase")
-        if current not in governed.policy.phase_names or (phase is not None and phase != current):
-            raise Refused(f"the current phase is {current}; there is no advance out of {phase or current} to approve")
-        approvers = governed.policy.phase(current).approvers
-        _check_role(role, approvers, f"phase {current}")
-        if role in state.advance_approvals(governed.judging_digest):
-            told.append(f"{role} has approved the advance out of {current} already; nothing was recorded")
-            return []
-        given = state.advance_approvals(governed.judging_digest) | {role}
-        left = [name for name in approvers if name not in given]
-        told.append(f"approved: {role}, the advance out of {current}{_still(left)}")
-        return [_approval("advance", current, role, person, {"judging_digest": governed.judging_digest})]
-
-    records = _append(ledger, drafts, at)
-    return told[0] + _numbered(records)
-
-
-def approve_incident(policy: Policy, ledger: Path, incident_id: str, role: str, person: Person, at: datetime) -> str:
-    """Record that `role` approves what was done about an incident. Raises UsageError, Refused."""
-    told: list[str] = []
-
-    def drafts(state: LedgerState) -> Sequence[Draft]:
-        incident = _incident(state, incident_id)
-        roles = tuple(dict.fromkeys(role for phase in policy.phases for role in phase.approvers))
-        _check_role(role, roles, "this policy")
-        given = {row.role for row in state.approvals if row.subject == "incident" and row.incident == incident.id}
-        if role in given:
-            told.append(f"{role} has approved {incident.id} already; nothing was recorded")
-            return []
-        told.append(f"approved: {role}, {incident.id}")
-        return [_approval("incident", incident.phase, role, person, {"incident": incident.id})]
-
-    records = _append(ledger, drafts, at)
-    return told[0] + _numbered(records)
-
-
-def _approval(subject: str, phase: str, role: str, person: Person, bound_to: Mapping[str, str]) -> Draft:
-    data = {"subject": subject, "role": role, "by": person.by, "reason": person.reason or None, **bound_to}
-    return Draft("approval", phase, data)
-
-
-def _still(left: Sequence[str]) -> str:
-    return f"; still missing: {', '.join(left)}" if left else "; all approvals are there"
-
-
-def _numbered(records: Sequence[int]) -> str:
-    return f" (record {records[0]})" if records else ""
-
-
-def _check_role(role: str, roles: tuple[str, ...], of: str) -> None:
-    if role not in roles:
-        raise UsageError(f"--role: {role!r} is no approver of {of}{nearest(role, roles)} (approvers: {listed(roles)})")
-
-
-def _incident(state: LedgerState, name: str) -> Incident:
+def incident_called(state: LedgerState, name: str) -> Incident:
+    """The incident called `name`, open or not. Raises UsageError where there is none."""
     for incident in state.incidents:
         if incident.id == name:
             return incident
@@ -139,7 +74,7 @@ def _incident(state: LedgerState, name: str) -> Incident:
 
 
 def _open_incident(state: LedgerState, name: str) -> Incident:
-    incident = _incident(state, name)
+    incident = incident_called(state, name)
     if incident.closed_at is not None:
         raise Refused(f"{incident.id} was closed {iso(incident.closed_at)}; nothing was recorded")
     return incident
@@ -153,7 +88,7 @@ def note(ledger: Path, incident_id: str, person: Person, step: int | None, at: d
         data = {"event": "noted", "by": person.by, "reason": person.reason, "step": step}
         return [Draft("incident", incident.phase, data, id=incident.id)]
 
-    records = _append(ledger, drafts, at)
+    records = append(ledger, drafts, at)
     return f"noted{f', step {step} of the Runbook is done' if step else ''} (record {records[0]})"
 
 
@@ -171,7 +106,7 @@ def cancel(governed: Governed, request: Request, incident_id: str, person: Perso
         closed = Draft("incident", incident.phase, data, id=incident.id)
         return [*act_notices(policy, sources, state, act, about), closed]
 
-    records = _append(request.ledger, drafts, at)
+    records = append(request.ledger, drafts, at)
     return f"{incident_id} is cancelled (record {records[-1]}); a violation in a window begun from now on opens another"
 
 
@@ -270,8 +205,9 @@ def _break_glass(governed: Governed, request: Request, past: Past) -> tuple[list
     reasons = _standing_reasons(policy, state, request.as_of, without_gate=True)
     if phase == OFF:
         return reasons, None
-    given = state.advance_approvals(governed.judging_digest)
-    reasons += [f"approval of {role} is missing" for role in policy.phase(phase).approvers if role not in given]
+    given = approvals_that_count(governed, state, request.as_of)
+    missing = [role for role in policy.phase(phase).approvers if role not in given.roles]
+    reasons += [missing_approval(role, given.refused) for role in missing]
     decision = decision_about(governed, request, past)
     if decision is not None and decision.verdict is Verdict.ROLLBACK:
         reasons += [f"a rollback is required: {reason}" for reason in decision.reasons]

@@ -34,6 +34,8 @@ from checker.analyzer.streak import new_release_at, streak_start
 from checker.analyzer.telemetry import Mapper
 from checker.engines.local import local_mapper
 from checker.errors import GovernedFilesInvalid, UsageError
+from checker.governance.approval_files import project_verifier
+from checker.governance.signed_acts import CountedApprovals, advance_approvals
 from checker.ledger.records import End, Record, read_ledger
 from checker.ledger.state import LedgerState, fold
 from checker.model import CheckResult, Decision, Notice, Status, Window
@@ -250,6 +252,7 @@ def decide_at(
 def standing_of(history: History, state: LedgerState, since: datetime, newest: Window) -> Standing:
     """What the ledger, and alerts in the gate's span, hold against or for a decision made now."""
     as_of, rollback = history.lens.as_of, history.governed.policy.rollback
+    approvals = approvals_that_count(history.governed, state, as_of)
     incident, ended, pause = state.open_incident, state.rollbacks_ended, state.paused_at(as_of)
     first = max(since, newest.end - gate_lookback(history.governed, history.lens.phase))
     return Standing(
@@ -259,10 +262,20 @@ def standing_of(history: History, state: LedgerState, since: datetime, newest: W
         rollback_unknown=state.rollback_unknown.id if state.rollback_unknown else None,
         answered_until=state.answered_until,
         rollbacks=sum(item.at > as_of - rollback.max_rollbacks_within for item in ended),
-        approvals=state.advance_approvals(history.governed.judging_digest),
+        approvals=approvals.roles,
+        approvals_refused=approvals.refused,
         blocking_alerts=history.blocking_alerts(min(first, newest.start), newest.start),
         paused=pause.reason if pause else None,
     )
+
+
+def approvals_that_count(governed: Governed, state: LedgerState, as_of: datetime) -> CountedApprovals:
+    """Roles that approved the advance out of the current phase, in a signed phase with a signature that holds.
+
+    The project's allowed_signers is read where there is a signature to look at.
+    """
+    policy = governed.policy
+    return advance_approvals(policy, state, governed.judging_digest, project_verifier(policy, as_of), as_of)
 
 
 def _notices(governed: Governed, decision: Decision, outcomes: Sequence[Status]) -> tuple[Notice, ...]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from checker.acting import rollback_teller
 from checker.analyzer.governed import Governed
 from checker.errors import PhasegateError, Refused
+from checker.governance.approval_files import project_verifier
+from checker.governance.signed_acts import with_counting_incidents
 from checker.ledger.append import END_OF_TIME
 from checker.ledger.records import End, Record, read_ledger
 from checker.ledger.state import LedgerState, fold
@@ -128,7 +130,9 @@ class Reporter:
         return Evidence(window, around, rows), ""
 
     def _view(self, state: LedgerState, records: tuple[Record, ...], subject: str) -> IncidentView:
-        return view_of(self.governed.policy, subject, state, records, self.clock.now())
+        policy = self.governed.policy
+        counted = with_counting_incidents(policy, state, lambda instant: project_verifier(policy, instant)())
+        return view_of(policy, subject, counted, records, self.clock.now())
 
     def _page(self, state: LedgerState, subject: str) -> str:
         records = read_ledger(self.ledger, END_OF_TIME).records

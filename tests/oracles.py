@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,15 @@ from checker.analyzer.governed import load_governed
 from checker.engines.local import local_mapper
 from checker.model import Decision, Judgement, Status
 from checker.pipeline import Past, Request, replay
+from checker.policy.thresholds import DEFAULT_WARN_AT, warn_limit_at
+from checker.reviewing.replaying import Span
+from checker.reviewing.review import Asked, consequences_of
 from checker.windows import parse_iso, stamp
+from tests.policy_repository import POLICY_FILE, Edit, make_repository
 
 POLICY = Path(__file__).parent.parent / "policy/policy.yaml"
 RELATIVE = 1e-9
+P95 = "save_latency_p95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,40 @@ def _verdict(what: str, judgement: Judgement, exceeds: bool) -> Iterator[str]:
         yield f"{what} is {judgement.status.value}, expected {'a violation' if exceeds else 'none'}"
 
 
+def flip_differences(folder: Path, limit_s: float = 1.6) -> tuple[int, list[str]]:
+    """How many windows flip, and every difference in words, where phase C's P95 limit is lowered to `limit_s`.
+
+    The expected flips are told from NumPy's P95 alone: what is judged otherwise by the new limit and its warning line.
+    """
+    policy = load_governed(POLICY).policy
+    before = policy.slos[P95].thresholds["C"]
+    after = replace(before, limit=limit_s, warn_limit=warn_limit_at(limit_s, DEFAULT_WARN_AT))
+    oracle = json.loads((folder / "nab_ec2latency" / "oracle.json").read_text("utf-8"))
+    expected = {
+        (row["window"], *statuses)
+        for row in oracle["windows"]
+        if row["p95_ms"] is not None
+        and len(set(statuses := tuple(side.judge(row["p95_ms"] / 1000, 1, 1).value for side in (before, after)))) == 2
+    }
+    found = reviewed_flips(folder / "nab_ec2latency" / "logs", before.limit, limit_s)
+    faults = [f"{row}: expected and not found" for row in expected - found]
+    faults += [f"{row}: found and not expected" for row in found - expected]
+    return len(expected), sorted(faults)
+
+
+def reviewed_flips(logs: Path, before_s: float, limit_s: float) -> set[tuple[str, str, str]]:
+    """Window, old and new status of each flip that a review of that change in a real repository finds."""
+    since, until = SETS[1].spans[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        repository = make_repository(Path(scratch) / "project")
+        head = repository.change([Edit(POLICY_FILE, f"C: {before_s}}}", f"C: {limit_s}}}")])
+        compared = repository.compared(head)
+        at = parse_iso("2026-01-01T00:00:00Z")
+        span = Span(logs, logs.name, parse_iso(since), parse_iso(until), at, run=local_mapper())
+        found = consequences_of(compared, span, Asked((), frozenset(), at))
+    return {(stamp(flip.window.start), flip.before.value, flip.after.value) for flip in found.flips if flip.slo == P95}
+
+
 def main(folder: Path) -> int:
     """Compare every set and say so; the exit code."""
     missing = [data.name for data in SETS if not (folder / data.name / "oracle.json").is_file()]
@@ -116,6 +156,11 @@ def main(folder: Path) -> int:
         for fault in faults[:20]:
             click.echo(f"  {fault}")
         failed |= bool(faults) or not windows
+    flips, faults = flip_differences(folder)
+    click.echo(f"nab_ec2latency, phase C's P95 limit at 1.6 s: {flips} judgements flip, {len(faults)} differences")
+    for fault in faults[:20]:
+        click.echo(f"  {fault}")
+    failed |= bool(faults) or not flips
     return int(failed)
 
 

@@ -11,7 +11,8 @@ import pytest
 from checker.cli import main
 from checker.windows import parse_iso
 from tests.commands import Done
-from tests.rollouts import POLICY, Rollout
+from tests.rollouts import Rollout
+from tests.test_record import changed_policy
 
 ENTERED = parse_iso("2026-01-01T00:00:00Z")
 LONG_AGO, FAR_AWAY = "2020-01-01T00:00:00Z", parse_iso("2900-01-01T00:00:00Z")
@@ -30,7 +31,7 @@ ACTS: dict[str, tuple[str, ...]] = {
 def act(rollout: Rollout, capsys: pytest.CaptureFixture[str], command: str, *arguments: str) -> Done:
     """Run the command on the rollout's ledger, at the machine's time where no other is given."""
     logs = [f"--logs={rollout.logs}"] if command in ("advance", "incident", "rollback") else []
-    typed = ["phasegate", command, f"--policy={POLICY}", f"--ledger={rollout.ledger}", *logs, *arguments]
+    typed = ["phasegate", command, f"--policy={rollout.policy}", f"--ledger={rollout.ledger}", *logs, *arguments]
     capsys.readouterr()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", typed)
@@ -121,7 +122,7 @@ def test_a_name_of_control_characters_alone_is_shown_as_what_it_is(
 
 
 def test_the_last_advance_leaves_nothing_to_wait_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rollout = Rollout(tmp_path, "C")
+    rollout = Rollout(tmp_path, "C", changed_policy(tmp_path / "p", "signed_phases: [C]", "signed_phases: []"))
     rollout.enter()
     assert act(rollout, capsys, "approve", "--role=Governance committee", "--by=Eve", LATER).code == 0
     how = ("--phase=C", "--by=Ada", "--without-gate", "--reason=it has run for a month", LATER)

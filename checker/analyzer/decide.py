@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from checker.analyzer.judge import JudgedWindow
@@ -17,6 +17,7 @@ class Standing:
 
     `rollback_unknown` was begun, and neither ended nor failed. Windows begun before `answered_until` were answered by a
     rollback that ended or a person who cancelled. `rollbacks` counts those within `max_rollbacks`' time.
+    `approvals_refused` says by role why an approval that was given does not count.
     """
 
     incident: str | None = None
@@ -26,6 +27,7 @@ class Standing:
     answered_until: datetime | None = None
     rollbacks: int = 0
     approvals: frozenset[str] = frozenset()
+    approvals_refused: Mapping[str, str] = field(default_factory=dict)
     blocking_alerts: tuple[str, ...] = ()
     paused: str | None = None
 
@@ -41,7 +43,7 @@ class Case:
     judged: tuple[JudgedWindow, ...]
     gate: GateResult
     last_break: Judgement | None = None
-    standing: Standing = Standing()
+    standing: Standing = field(default_factory=Standing)
     what_if: bool = False
 
 
@@ -138,7 +140,13 @@ def _hold_reasons(case: Case, deciding: JudgedWindow, missing: tuple[str, ...], 
     for alert in standing.blocking_alerts:
         yield f"{alert} blocks the gate"
     for role in missing:
-        yield f"approval of {role} is missing"
+        yield missing_approval(role, standing.approvals_refused)
+
+
+def missing_approval(role: str, refused: Mapping[str, str]) -> str:
+    """`approval of SRE is missing`, and why one that was given does not count."""
+    why = f" (one was given, and does not count: {refused[role]})" if role in refused else ""
+    return f"approval of {role} is missing{why}"
 
 
 def _rollback_state(standing: Standing) -> str:

@@ -45,7 +45,12 @@ class Share:
 
 def audience_share(phase: Phase) -> float | None:
     """The share of 1 that the phase's audience begins with (`30 % of users`), None where it names no percentage."""
-    match = _PERCENTAGE.match(phase.audience)
+    return share_in(phase.audience)
+
+
+def share_in(audience: str) -> float | None:
+    """The share of 1 that the text begins with, None where it names no percentage."""
+    match = _PERCENTAGE.match(audience)
     return float(match[1]) / 100 if match and float(match[1]) <= 100 else None
 
 

@@ -74,6 +74,10 @@ class GateRunner:
     def __init__(self, child: Child, gate: Gate, query: Query, phase: str) -> None:
         self._child, self._gate, self._query, self._phase = child, gate, query, phase
 
+    def asking(self, gate: Gate, query: Query) -> GateRunner:
+        """Another gate over the same history, in the same child."""
+        return GateRunner(self._child, gate, query, self._phase)
+
     def ask(self, first: datetime, since: datetime, until: datetime, at: datetime) -> GateResult:
         """The gate as it stood at `at`: it sees windows in `[first, until)` and records not later than `at`."""
         try:

@@ -30,6 +30,7 @@ COMMANDS = {
     "dashboard": "Where the rollout stands, as a page and as a document.",
     "docs": "Renew the generated tables in the design document.",
     "explain": "Why: the value, the threshold, the worst rows behind it.",
+    "review": "What a change of the policy would have decided, and who must approve.",
     "replay": "The check at every closed window of a span.",
     "simulate": "Make realistic telemetry, seeded.",
     "status": "Phase, since when, gate progress.",

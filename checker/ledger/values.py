@@ -208,7 +208,11 @@ class RollbackRecord:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A role's approval of an `advance` (out of `phase`), a `change` of the policy or an `incident`."""
+    """A role's approval of an `advance` (out of `phase`), a `change` of the policy or an `incident`.
+
+    `signature` (OpenSSH's armored text) is of all its words, with `signed_at` and `expires_at`; None where it is not
+    signed.
+    """
 
     subject: str
     role: str
@@ -218,11 +222,16 @@ class Approval:
     governed_digest: str | None
     incident: str | None
     at: datetime
+    reason: str = ""
+    signed_at: datetime | None = None
+    expires_at: datetime | None = None
+    signature: str | None = None
 
     @classmethod
     def of(cls, record: Record) -> Self:
         """The value of an `approval` record."""
         data = record.data
+        signed_at, expires_at = data.get("signed_at"), data.get("expires_at")
         return cls(
             subject=data["subject"],
             role=data["role"],
@@ -232,6 +241,10 @@ class Approval:
             governed_digest=data.get("governed_digest"),
             incident=data.get("incident"),
             at=record.at,
+            reason=data.get("reason", ""),
+            signed_at=None if signed_at is None else parse_iso(signed_at),
+            expires_at=None if expires_at is None else parse_iso(expires_at),
+            signature=data.get("signature"),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from checker.model import Comparison, OnViolation, Threshold
 from checker.policy.build_collector import build_collector
+from checker.policy.build_governance import build_governance
 from checker.policy.durations import duration_of
 from checker.policy.model import (
     WEEKDAYS,
@@ -51,6 +52,7 @@ def build_policy(document: dict[str, Any], path: Path, root: Path) -> Policy:
         freezes=tuple(_freeze(freeze) for freeze in document.get("freezes", ())),
         redact=tuple(document.get("redact", ())),
         verification=_verification(document.get("verification", {})),
+        governance=build_governance(document.get("governance", {})),
     )
 
 

@@ -11,6 +11,7 @@ from checker.policy.build import build_policy
 from checker.policy.cross_checks import cross_check_faults
 from checker.policy.cursor import Cursor
 from checker.policy.files import content_problems, file_faults, strange_entries, unused_files
+from checker.policy.governing_rules import governance_faults
 from checker.policy.model import Policy
 from checker.policy.rules import (
     command_faults,
@@ -42,6 +43,7 @@ RULES: tuple[Callable[[Cursor], Iterator[Fault]], ...] = (
     threshold_faults,
     cross_check_faults,
     source_faults,
+    governance_faults,
 )
 
 

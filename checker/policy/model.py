@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from checker.model import Comparison, OnViolation, Threshold
 from checker.policy.collecting import Collector
+from checker.policy.governing import Governance
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 OFF = "off"
@@ -193,6 +194,7 @@ class Policy:
     freezes: tuple[Freeze, ...] = ()
     redact: tuple[str, ...] = ()
     verification: Verification = Verification()
+    governance: Governance = field(default_factory=Governance)
 
     def freeze_at(self, instant: datetime) -> Freeze | None:
         """The first freeze that holds at `instant` (UTC), None where none does."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 
-from checker.analyzer.gate import GateAlert, GateLedgerRow, GateWindow, gate_runner
+from checker.analyzer.gate import GateAlert, GateLedgerRow, GateRunner, GateWindow, gate_runner
 from checker.analyzer.governed import Governed
 from checker.analyzer.history import gate_lookback
 from checker.model import Criterion, GateResult, Judgement, OnViolation, Status, Window
@@ -22,17 +23,28 @@ from checker.windows import closed_at, floor_to_window, iso, window_at
 
 MAX_WINDOWS = 10_000
 MISSING = "missing"
-_STATUSES = {"met": Status.OK, MISSING: Status.NO_DATA, **{status.value: status for status in Status}}
-_STRETCH = re.compile(r"(\d{1,6}|=\S+) ([a-z_]+)(?: of (\S+))?")
+UNJUDGED = "unjudged"
+_STATUSES = {
+    "met": Status.OK,
+    MISSING: Status.NO_DATA,
+    UNJUDGED: Status.NO_DATA,
+    **{status.value: status for status in Status},
+}
+_STRETCH = re.compile(r"(\d{1,6}|=\S+) ([a-z_]+)(?: of (\S+))?((?: and [a-z_]+ of \S+)*)")
+_MORE = re.compile(r" and ([a-z_]+) of (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Windows in a row with the same status, of one SLO or of all."""
+    """Windows in a row with the same status of all SLOs, or with one each of some: `statuses` by SLO."""
 
     count: int
     word: str
-    slo: str | None
+    statuses: Mapping[str, Status]
+
+    def status_of(self, slo: str) -> Status:
+        """The status of an SLO."""
+        return self.statuses.get(slo, Status.OK) if self.statuses else _STATUSES[self.word]
 
 
 def gate_cases(file: Place, query: str, governed: Governed) -> Iterator[GateCase]:
@@ -81,8 +93,7 @@ def _windows(
     slos = [slo for slo in policy.slos.values() if slo.on_violation is not OnViolation.OBSERVE]
     valid = [slo.name for slo in slos]
     stretches = [
-        place.read(lambda text: _stretch(text, names, valid), Stretch(0, "met", None))
-        for place in case.items("history")
+        place.read(lambda text: _stretch(text, names, valid), Stretch(0, "met", {})) for place in case.items("history")
     ]
     total = sum(stretch.count for stretch in stretches)
     if not 0 < total <= MAX_WINDOWS:
@@ -97,16 +108,25 @@ def _windows(
 
 
 def _stretch(text: str, names: Mapping[str, Number], slos: list[str]) -> Stretch:
-    """`95 met`, `1 violation of save_latency_p95`, `=lookback-1 met`. Raises ValueError."""
+    """`95 met`, `=lookback-1 met`, `1 warn of failure_rate and error of history_drift`. Raises ValueError."""
     match = _STRETCH.fullmatch(text)
     if match is None:
         raise ValueError(f"expected '95 met', '=lookback-1 met' or '1 violation of <SLO>', found {shown(text)}")
-    count, word, slo = match.groups()
+    count, word, slo, more = match.groups()
+    pairs = [(word, slo), *_MORE.findall(more)]
+    for word_, slo_ in pairs:
+        _check_status(word_, slo_, slos)
+    if more and (slo is None or len({slo_ for _, slo_ in pairs}) < len(pairs)):
+        raise ValueError(f"{shown(text)}: with 'and' each status is of another SLO")
+    statuses = {} if slo is None else {slo_: _STATUSES[word_] for word_, slo_ in pairs}
+    return Stretch(count_of(count if is_term(count) else int(count), names), word, statuses)
+
+
+def _check_status(word: str, slo: str | None, slos: list[str]) -> None:
     if word not in _STATUSES:
         raise ValueError(f"no status {word!r}{nearest(word, _STATUSES)} (there are: {listed(_STATUSES)})")
-    if slo is not None and (slo not in slos or word in ("met", MISSING)):
+    if slo is not None and (slo not in slos or word in ("met", MISSING, UNJUDGED)):
         raise ValueError(f"'{word} of {slo}' is not possible; an SLO that gates see is one of {listed(slos)}")
-    return Stretch(count_of(count if is_term(count) else int(count), names), word, slo)
 
 
 def _window(window: Window, stretch: Stretch, slos: list[Slo], phase: str) -> GateWindow:
@@ -117,9 +137,9 @@ def _window(window: Window, stretch: Stretch, slos: list[Slo], phase: str) -> Ga
             value=None,
             samples=0,
             threshold=slo.thresholds[phase],
-            status=_STATUSES[stretch.word] if stretch.slo in (None, slo.name) else Status.OK,
+            status=stretch.status_of(slo.name),
         )
-        for slo in slos
+        for slo in (slos if stretch.word != UNJUDGED else ())
     )
     return GateWindow(window, stretch.word != MISSING, 0, judgements)
 
@@ -159,16 +179,37 @@ def _criterion(place: Place, names: Mapping[str, Number], zero: datetime) -> Exp
 
 def run_gate_case(governed: Governed, case: GateCase) -> CaseResult:
     """Ask the gate as it stands at the end of the case's history, and compare."""
+    with loaded_gate(governed, case) as gate:
+        return CaseResult(case.name, tuple(gate_failures(case, gate.result(governed))))
+
+
+@contextmanager
+def loaded_gate(governed: Governed, case: GateCase) -> Iterator[LoadedGate]:
+    """The case's history where a gate can be asked about it, for as long as the block takes."""
     policy, phase = governed.policy, case.name.phase
-    query = governed.gate_query(phase)
-    at = closed_at(case.windows[-1].window, policy.lateness)
-    asked = policy.gate_of(phase), query, phase, case.windows, case.alerts, case.ledger, governed.allowance
-    with gate_runner(*asked) as runner:
-        result = runner.ask(case.until - gate_lookback(governed, phase), case.since, case.until, at)
-    return CaseResult(case.name, tuple(_failures(case, result)))
+    asked = policy.gate_of(phase), governed.gate_query(phase), phase, case.windows, case.alerts, case.ledger
+    with gate_runner(*asked, governed.allowance) as runner:
+        yield LoadedGate(case, runner)
 
 
-def _failures(case: GateCase, result: GateResult) -> Iterator[Failure]:
+@dataclass(frozen=True, slots=True)
+class LoadedGate:
+    """A case's history where it can be asked about, by the files that it is meant for and by others."""
+
+    case: GateCase
+    runner: GateRunner
+
+    def result(self, governed: Governed) -> GateResult:
+        """The gate as it stands at the end of the case's history."""
+        case, policy, phase = self.case, governed.policy, self.case.name.phase
+        first = case.until - gate_lookback(governed, phase)
+        at = closed_at(case.windows[-1].window, policy.lateness)
+        runner = self.runner.asking(policy.gate_of(phase), governed.gate_query(phase))
+        return runner.ask(first, case.since, case.until, at)
+
+
+def gate_failures(case: GateCase, result: GateResult) -> Iterator[Failure]:
+    """What of `result` is not as the case expects it."""
     line = case.name.line
     if result.error is not None and (case.criteria or result.criteria):
         yield Failure(line, result.error)

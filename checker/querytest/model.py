@@ -14,7 +14,7 @@ ANYTHING = object()  # what a row does not speak of
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRow:
-    """What is expected of one window; `value` and `samples` may be ANYTHING. `line` is where the test says so."""
+    """What is expected of one window, by the line that says so; `value`, `samples` and `decision` may be ANYTHING."""
 
     line: int
     label: str
@@ -23,6 +23,7 @@ class ExpectedRow:
     value: object
     samples: object
     quarantined: int
+    decision: object
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from checker.analyzer.batches import LogFolder
-from checker.analyzer.cache import open_cache
+from checker.analyzer.cache import Cache, open_cache
+from checker.analyzer.decide import Case as Deciding
+from checker.analyzer.decide import decide
 from checker.analyzer.governed import Governed
 from checker.analyzer.history import Lens, load_history
 from checker.analyzer.judge import JudgedWindow
 from checker.engines.local import local_mapper
-from checker.model import Judgement, Status
+from checker.model import GateResult, Judgement, Status, Verdict
 from checker.policy.model import Policy, Slo
 from checker.querytest.events import Setting, batches_of
 from checker.querytest.model import ANYTHING, CaseName, CaseResult, ExpectedRow, Failure, SloCase
@@ -75,22 +78,61 @@ def _row(row: Place, policy: Policy, zero: datetime, names: Mapping[str, Number]
         value=(None if value.value is None else value.number(names)) if row.has("value") else ANYTHING,
         samples=row.at("samples").count(names) if row.has("samples") else ANYTHING,
         quarantined=row.at("quarantined").count(names) if row.has("quarantined") else 0,
+        decision=Verdict(row.value["decision"]) if row.has("decision") else ANYTHING,
     )
 
 
 def run_slo_case(governed: Governed, case: SloCase) -> CaseResult:
     """Write the case's batches to a folder of their own, judge every window of theirs, and compare."""
-    policy = governed.policy
-    only = replace(governed, policy=replace(policy, slos={case.slo: policy.slos[case.slo]}))
-    expected = [row.window.start for row in case.rows]
-    first, last = min([*expected, *case.batches]), max(expected)
-    closes = closed_at(window_at(max([last, *case.batches]), policy.window), policy.lateness)
-    lens = Lens(case.name.phase, case.name.phase, closes)
+    with laid_out(case) as logs:
+        return CaseResult(case.name, tuple(logs.failures(governed, logs.judged(governed))))
+
+
+@contextmanager
+def laid_out(case: SloCase) -> Iterator[SloLogs]:
+    """The case's batches in a folder of their own, for as long as the block takes."""
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder, open_cache(None) as cache:
         for start, content in case.batches.items():
             (Path(folder) / f"{stamp(start)}.jsonl").write_bytes(content)
-        history = load_history(only, LogFolder(Path(folder)), cache, local_mapper(1), lens, first, last)
-    return CaseResult(case.name, tuple(_failures(case, history.judged)))
+        yield SloLogs(case, LogFolder(Path(folder)), cache)
+
+
+@dataclass(frozen=True, slots=True)
+class SloLogs:
+    """A case's batches where they can be judged, by the files that they are meant for and by others."""
+
+    case: SloCase
+    folder: LogFolder
+    cache: Cache
+
+    def judged(self, governed: Governed) -> Mapping[datetime, JudgedWindow]:
+        """Every window of the case by its start; batches are read once, however often this is asked."""
+        case, policy = self.case, governed.policy
+        only = replace(governed, policy=replace(policy, slos={case.slo: policy.slos[case.slo]}))
+        expected = [row.window.start for row in case.rows]
+        first, last = min([*expected, *case.batches]), max(expected)
+        closes = closed_at(window_at(max([last, *case.batches]), policy.window), policy.lateness)
+        lens = Lens(case.name.phase, case.name.phase, closes)
+        history = load_history(only, self.folder, self.cache, local_mapper(1), lens, first, last)
+        self.cache.save()
+        return history.judged
+
+    def failures(self, governed: Governed, judged: Mapping[datetime, JudgedWindow]) -> Iterator[Failure]:
+        """What of `judged` is not as the case expects it."""
+        yield from _failures(self.case, judged)
+        for row in self.case.rows:
+            if row.decision is not ANYTHING:
+                yield from _decision_failures(governed, self.case, row, judged[row.window.start])
+
+
+def _decision_failures(governed: Governed, case: SloCase, row: ExpectedRow, item: JudgedWindow) -> Iterator[Failure]:
+    """Whether the window alone would roll back; a gate that passes is another query's test."""
+    policy, phase = governed.policy, case.name.phase
+    gate = policy.gate_of(phase)
+    nothing_passed = GateResult(gate.name, gate.query)
+    found = decide(Deciding(policy, phase, phase, item.window.end, (item,), nothing_passed)).verdict
+    if found is not row.decision:
+        yield Failure(row.line, f"window {row.label}: decision: expected {row.decision}, found {found}")
 
 
 def _failures(case: SloCase, judged: Mapping[datetime, JudgedWindow]) -> Iterator[Failure]:

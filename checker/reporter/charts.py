@@ -1,4 +1,4 @@
-"""An SLO over time as SVG: its values, its threshold and warning line, the windows that are not met. No clock, no file.
+"""An SLO over time as SVG, of one revision or of two: its values, its limits, its windows. No clock, no file.
 
 Drawn by matplotlib, an extra. Colours are CSS variables with a fallback, so that a page gives them light or dark.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -34,10 +34,12 @@ _INKS = {
     "#050505": ("--warn", "#b45309"),
     "#060606": ("--violation", "#dc2626"),
     "#070707": ("--nodata", "#6b7280"),
+    "#080808": ("--before", "#7c3aed"),
 }
-_INK, _FAINT, _LINE, _LIMIT, _WARN, _VIOLATION, _NODATA = _INKS
+_INK, _FAINT, _LINE, _LIMIT, _WARN, _VIOLATION, _NODATA, _BEFORE = _INKS
 _BANDS = {Status.VIOLATION: (_VIOLATION, 0.25), Status.ERROR: (_NODATA, 0.4), Status.NO_DATA: (_NODATA, 0.2)}
 _MARKS = {Status.VIOLATION: (_VIOLATION, "X"), Status.ERROR: (_NODATA, "s"), Status.WARN: (_WARN, "o")}
+_WIDTH = 4.4  # inches
 _FEW = 40  # points, up to which each is marked
 _TOO_LARGE = 1e100  # no axis goes so far; what lies beyond is judged, and not drawn
 _NOT_RESET = {"timezone": "UTC", "date.epoch": "1970-01-01T00:00:00"}  # matplotlib's rcdefaults() leaves these alone
@@ -80,27 +82,44 @@ def slo_chart(slo: Slo, windows: Sequence[JudgedWindow]) -> Chart:
 
 
 @lru_cache(maxsize=64)
-def svg(chart: Chart, *, width: float = 4.4, height: float = 1.9) -> str:
+def svg(chart: Chart, *, width: float = _WIDTH, height: float = 1.9) -> str:
     """The chart as an SVG element, the same bytes for the same chart; sizes in inches. Raises NoCharts."""
+    drawn = _drawn(lambda axes: _draw(axes, chart), repr(chart), (width, height))
+    return _as_element(drawn, described(chart), chart.unit)
+
+
+@lru_cache(maxsize=64)
+def svg_both(before: Chart, after: Chart, *, width: float = 9.0, height: float = 2.2) -> str:
+    """Values and thresholds of two revisions over the same windows: base dashed, head solid. Raises NoCharts.
+
+    Windows that are judged differently have a band. Where both have the same values these are drawn once.
+    """
+    drawn = _drawn(lambda axes: _draw_both(axes, before, after), repr((before, after)), (width, height))
+    return _as_element(drawn, f"base: {described(before)}. head: {described(after)}", after.unit)
+
+
+def _drawn(draw: Callable[[Axes], None], shown: str, size: tuple[float, float]) -> str:
+    """What matplotlib makes of it, with ids that depend on what is shown alone."""
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
         raise NoCharts from None
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": _salt(chart), "font.size": 10} | _NOT_RESET
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": _salt(shown), "font.size": 10} | _NOT_RESET
     with mpl.rc_context():
         mpl.rcdefaults()  # a matplotlibrc in the current folder, which may be a stranger's, has no say
         mpl.rcParams.update(settings)
-        figure = Figure(figsize=(width, height))
-        figure.subplots_adjust(left=0.12, right=0.985, top=0.88, bottom=0.2)
-        _draw(figure.add_subplot(), chart)
+        figure = Figure(figsize=size)
+        share = _WIDTH / size[0]
+        figure.subplots_adjust(left=0.12 * share, right=1 - 0.015 * share, top=0.88, bottom=0.2)
+        draw(figure.add_subplot())
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _as_element(stream.getvalue(), chart)
+    return stream.getvalue()
 
 
-def _salt(chart: Chart) -> str:
-    return sha256(repr(chart).encode("utf-8", "backslashreplace")).hexdigest()
+def _salt(shown: str) -> str:
+    return sha256(shown.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def described(chart: Chart) -> str:
@@ -117,7 +136,7 @@ def described(chart: Chart) -> str:
 
 def _draw(axes: Axes, chart: Chart) -> None:
     points = [(point.at, _drawable(point.value), point.status) for point in chart.points]
-    step = chart.points[1].at - chart.points[0].at if len(points) > 1 else timedelta(minutes=15)
+    step = _step(chart)
     both: Any = ((chart.threshold, _LIMIT, "-"), (chart.warn, _WARN, (0, (4, 3))))
     lines = [(_drawable(line), ink, dashes) for line, ink, dashes in both if _drawable(line) == line]
     for line, ink, dashes in lines:
@@ -136,6 +155,42 @@ def _draw(axes: Axes, chart: Chart) -> None:
         axes.set_xlim(points[0][0] - step / 2, points[-1][0] + step / 2)  # type: ignore[arg-type]
     axes.set_ylim(*_reach([*(line for line, _, _ in lines), *(value for _, value, _ in points if value == value)]))
     _dress(axes)
+
+
+def _draw_both(axes: Axes, before: Chart, after: Chart) -> None:
+    step = _step(after)
+    status = {point.at: point.status for point in before.points}
+    flipped = [point.at for point in after.points if status.get(point.at, point.status) is not point.status]
+    for start, end in _spans(flipped, step):
+        axes.axvspan(start, end, color=_WARN, alpha=0.25, linewidth=1)  # type: ignore[arg-type]
+    reached: list[float] = []
+    values = [_drawable(point.value) for point in after.points]
+    earlier = [_drawable(point.value) for point in before.points]
+    is_same = repr(values) == repr(earlier)  # NaN is no NaN's equal
+    sides: Any = ((before, earlier, _BEFORE, _BEFORE, (0, (4, 3))), (after, values, _LINE, _LIMIT, "-"))
+    for chart, told, ink, limit_ink, dashes in sides:
+        limit = _drawable(chart.threshold)
+        if limit == limit:
+            axes.axhline(limit, color=limit_ink, linewidth=1.3, linestyle=dashes)
+        if chart is after or not is_same:
+            axes.plot([point.at for point in chart.points], told, color=ink, linewidth=1.4, linestyle=dashes)
+        reached += [value for value in (limit, *told) if value == value]
+    if after.points:
+        axes.set_xlim(after.points[0].at - step / 2, after.points[-1].at + step / 2)  # type: ignore[arg-type]
+    axes.set_ylim(*_reach(reached))
+    _dress(axes)
+
+
+def _step(chart: Chart) -> timedelta:
+    return chart.points[1].at - chart.points[0].at if len(chart.points) > 1 else timedelta(minutes=15)
+
+
+def _spans(instants: Sequence[datetime], step: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Where windows in a row lie, from half a step before the first to half a step after the last."""
+    numbered = groupby(enumerate(instants), key=lambda item: item[1] - item[0] * step)
+    for _, run in numbered:
+        starts = [instant for _, instant in run]
+        yield starts[0] - step / 2, starts[-1] + step / 2
 
 
 def _drawable(value: float | None) -> float:
@@ -176,7 +231,7 @@ def _dress(axes: Axes) -> None:
         axes.spines[side].set_color(_FAINT)
 
 
-def _as_element(document: str, chart: Chart) -> str:
+def _as_element(document: str, told: str, unit_name: str) -> str:
     """The `svg` element alone, told in words, its inks as CSS variables, its styles as attributes.
 
     A page whose policy allows no style but its own shows those. Words of others are put in here, and matplotlib, which
@@ -189,8 +244,8 @@ def _as_element(document: str, chart: Chart) -> str:
     element = re.sub(r'<g id="[^"]*"', "<g", element)  # several charts stand in one page
     element = _STYLE.sub(_as_attributes, element)
     head, rest = element.split(">", 1)
-    unit = f'<text x="2" y="11" font-size="10" fill="var(--ink, #1f2937)">{_escaped(chart.unit)}</text>'
-    title = f"<title>{_escaped(described(chart))}</title>"
+    unit = f'<text x="2" y="11" font-size="10" fill="var(--ink, #1f2937)">{_escaped(unit_name)}</text>'
+    title = f"<title>{_escaped(told)}</title>"
     return f'{head} role="img" font-family="system-ui, sans-serif" stroke-linejoin="round">{title}{unit}{rest}\n'
 
 

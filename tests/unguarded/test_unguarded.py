@@ -1,6 +1,6 @@
 """Every attack of `tests/attacks/*.yaml` with the layer switched off that stops it: it must get further.
 
-`make attacks` runs these; they take as long as a fifth of all other tests together.
+`make attacks` runs these beside `tests/guarded`; they take as long as a fifth of all other tests together.
 """
 
 from __future__ import annotations

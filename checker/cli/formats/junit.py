@@ -30,7 +30,7 @@ def to_junit(result: CheckResult, policy: Policy) -> str:
     _gate(suite, decision)
     if result.notices:
         SubElement(suite, "system-out").text = "\n".join(_notices(result))
-    _count(suite)
+    count_cases(suite)
     indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
@@ -101,7 +101,7 @@ def _notices(result: CheckResult) -> list[str]:
     ]
 
 
-def _count(suite: Element) -> None:
+def count_cases(suite: Element) -> None:
     """Write how many cases there are, and how many of each kind, as readers want them."""
     kinds = Counter(part.tag for case in suite.iter("testcase") for part in case)
     suite.set("tests", str(len(suite.findall("testcase"))))

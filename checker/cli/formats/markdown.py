@@ -97,11 +97,12 @@ def _notice(notice: Notice) -> Iterator[str]:
     lines = [plain(shortened(line)) for line in notice.text.splitlines()]
     if len(lines) > _LINES_OF_A_NOTICE:
         lines[_LINES_OF_A_NOTICE:] = [f"… ({len(lines) - _LINES_OF_A_NOTICE:,} more lines)"]
-    fence = _fence(lines)
+    fence = fence_of(lines)
     yield f"Notice {code(f'{notice.id} → {notice.channel}')}"
     yield ""
     yield from (fence, *lines, fence)
 
 
-def _fence(lines: Iterable[str]) -> str:
+def fence_of(lines: Iterable[str]) -> str:
+    """A fence that is longer than any row of backticks in `lines`."""
     return "`" * max(3, 1 + max((len(ticks) for line in lines for ticks in re.findall("`+", line)), default=0))

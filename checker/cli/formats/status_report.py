@@ -114,6 +114,10 @@ def _progress(decision: Decision) -> Iterator[tuple[str, str]]:
         yield "earliest advance", f"{earliest}, if every window is met from now"
     if decision.approvals_missing:
         yield "approvals missing", ", ".join(decision.approvals_missing)
+    refused = tuple(f"approval of {role} is missing (" for role in decision.approvals_missing)
+    for reason in decision.reasons:
+        if reason.startswith(refused):
+            yield "approval refused", reason
 
 
 def _incident(incident: Incident | None) -> str:

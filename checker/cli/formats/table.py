@@ -104,8 +104,9 @@ def _why(decision: Decision, policy: Policy, width: int, source: tuple[str, ...]
     for reason, titles in _reasons(decision, policy).items():
         yield from wrapped(f"{', '.join(titles)}: {reason}", width)
     told = _told_elsewhere(decision)
+    approvals = {f"approval of {role} is missing" for role in decision.approvals_missing}
     for reason in decision.reasons:
-        if not reason.startswith(told):
+        if not reason.startswith(told) and reason not in approvals:
             yield from wrapped(titled(reason, policy, decision), width, label="Why: ")
     if decision.outcome in (Status.NO_DATA, Status.ERROR):
         yield from wrapped("No verdict: nothing advances and nothing is rolled back. Look into it with", width, "bold")
@@ -114,11 +115,10 @@ def _why(decision: Decision, policy: Policy, width: int, source: tuple[str, ...]
 
 
 def _told_elsewhere(decision: Decision) -> tuple[str, ...]:
-    """How reasons begin that the gate's lines, the approvals' line and the statuses tell already, in better words."""
+    """How reasons begin that the gate's lines and the statuses tell already, in better words."""
     gate = decision.gate
     criteria = (f"{row.criterion}:" for row in gate.criteria)
-    approvals = (f"approval of {role}" for role in decision.approvals_missing)
-    return (*criteria, *approvals, f"gate {gate.name}:", f"the window's outcome is {decision.outcome.value}")
+    return (*criteria, f"gate {gate.name}:", f"the window's outcome is {decision.outcome.value}")
 
 
 def _reasons(decision: Decision, policy: Policy) -> dict[str, list[str]]:

@@ -1,0 +1,87 @@
+"""Changes beside policy and queries: templates' words, who may sign, the engine. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from checker.governance.direction import Change, Direction, Place
+from checker.governance.query_changes import first_difference
+from checker.governance.query_words import text_diff
+from checker.units import counted
+
+_PIN = re.compile(r"(?mi)^duckdb\s*==\s*([0-9][0-9a-z.]*)")
+
+
+def template_change(base: str, head: str, path: str, phases: tuple[str, ...], is_same: bool) -> Change | None:
+    """How a template's text differs; `path` is head's in the project, `is_same` whether Jinja reads
+    the same tree. None where the texts are the same."""
+    if base == head:
+        return None
+    return Change(
+        kind="template",
+        subject=path,
+        rule="template-text" if is_same else "template-tree",
+        direction=Direction.NEUTRAL if is_same else Direction.UNKNOWN,
+        before=_line(base, first_difference(head, base)),
+        after=_line(head, first_difference(base, head)),
+        why="comments alone: Jinja reads the same tree" if is_same else "people are told something else",
+        place=Place(path, first_difference(base, head)),
+        phases=phases,
+        diff=text_diff(base, head, path),
+    )
+
+
+def _line(text: str, number: int) -> str | None:
+    """A line of the text, from 1, None where it is empty or there is none."""
+    lines = text.splitlines()
+    return (lines[number - 1].strip() or None) if number <= len(lines) else None
+
+
+def signer_change(old: bytes, new: bytes, path: str) -> Change | None:
+    """How the keys of those who may sign differ; None where they are the same."""
+    if old == new:
+        return None
+    base, head = (side.decode("utf-8", "replace") for side in (old, new))
+    before, after = _keys(base), _keys(head)
+    if after - before:
+        direction, why = Direction.LOOSENING, "more keys, or other ones, may sign"
+    elif before - after:
+        direction, why = Direction.TIGHTENING, "fewer keys may sign"
+    else:
+        direction, why = Direction.NEUTRAL, "comments and order say nothing: the same keys may sign"
+    came = (f"key new: {line}" for line in sorted(after - before))
+    return Change(
+        kind="signers",
+        subject=path,
+        rule="signers",
+        direction=direction,
+        before=counted(len(before), "key") if old else None,
+        after=counted(len(after), "key") if new else None,
+        why=why,
+        place=Place(path, first_difference(base, head)) if new else Place(path, side="base"),
+        notes=(*(f"key gone: {line}" for line in sorted(before - after)), *came),
+    )
+
+
+def _keys(text: str) -> set[str]:
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def engine_changes(
+    pins: Mapping[str, tuple[str | None, str | None]], recorded: str | None, engine: str
+) -> Iterator[Change]:
+    """Another version of DuckDB: pinned by a file of the project (texts of base and head by name), or run here where
+    the ledger's newest decision was made by another one (`recorded`)."""
+    why = "another version of the engine may measure other values"
+    for path, (base, head) in pins.items():
+        before, after = _PIN.search(base or ""), _PIN.search(head or "")
+        versions = (before[1] if before else None, after[1] if after else None)
+        if versions[0] != versions[1]:
+            line = (head or "")[: after.start()].count("\n") + 1 if after else 0
+            place = Place(path, line, side="head" if after else "base")
+            yield Change("engine", "duckdb", "engine", Direction.UNKNOWN, *versions, why, place)
+    if recorded is not None and recorded != engine:
+        place = Place("ledger", side="base")
+        yield Change("engine", "duckdb of the ledger", "engine", Direction.UNKNOWN, recorded, engine, why, place)

@@ -1,0 +1,92 @@
+"""A revision's governed files, put down in a folder of their own, so that they are read as any project's are."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from checker.errors import GovernedFilesInvalid, Problem
+from checker.reviewing.git import Repository, repository_of
+
+SIGNERS = "allowed_signers"
+WORKING_TREE = "working tree"
+# What may lie in a project beside its policy's folder and counts for a review.
+_FOLDERS = ("queries", "schemas", "docs", "tests/queries", "constraints.txt", "requirements.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A project at one revision: where its files lie, and which commit they are; None for the working tree.
+
+    `signers` is who may sign, as OpenSSH's allowed_signers says it; empty where the revision has no such file.
+    """
+
+    name: str
+    commit: str | None
+    policy: Path
+    signers: bytes
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.policy.parent.parent
+
+    def text(self, path: str) -> str | None:
+        """The text of a file of the project; None where there is none, or it is no text."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+
+def _revision(name: str, commit: str | None, policy: Path) -> Revision:
+    place = policy.parent / SIGNERS
+    try:
+        signers = b"" if place.is_symlink() else place.read_bytes()
+    except OSError:
+        signers = b""
+    return Revision(name, commit, policy, signers)
+
+
+@contextmanager
+def revision_of(repository: Repository, name: str, policy: Path) -> Iterator[Revision]:
+    """The project of `policy` at the revision `name`, for as long as the block takes.
+
+    Raises UsageError for a revision that there is not, GovernedFilesInvalid where it has no policy, or links.
+    """
+    commit = repository.commit(name)
+    folder = policy.parent.name
+    with tempfile.TemporaryDirectory(prefix="phasegate-review-") as made:
+        root = Path(made).resolve()
+        for blob in repository.blobs(commit, (folder, *_FOLDERS)):
+            place = root / blob.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(blob.content)
+        place = root / folder / policy.name
+        if not place.is_file():
+            raise GovernedFilesInvalid([Problem(f"{folder}/{policy.name}", 0, 0, f"is not there in {name}")])
+        yield _revision(name, commit, place)
+
+
+@contextmanager
+def both_revisions(policy: Path, base: str, head: str | None) -> Iterator[tuple[Repository, Revision, Revision]]:
+    """The repository, base and head; without `head` the working tree as it lies there. Raises as `revision_of` does."""
+    place = policy.parent.resolve() / policy.name
+    repository = repository_of(place.parent.parent)
+    with revision_of(repository, base, place) as before:
+        if head is None:
+            yield repository, before, _revision(WORKING_TREE, None, place)
+            return
+        with revision_of(repository, head, place) as after:
+            yield repository, before, after
+
+
+def authors_of(repository: Repository, base: Revision, head: Revision, given: Sequence[str]) -> frozenset[str]:
+    """Who wrote the change: of every commit that base lacks, of the working tree, and those named."""
+    newest = head.commit or repository.commit("HEAD")
+    found = set(repository.authors(str(base.commit), newest)) | set(given)
+    own = repository.own_address() if head.commit is None else None
+    return frozenset(found | ({own} if own else set()))
