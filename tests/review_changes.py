@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.policy_repository import POLICY_FILE, Edit
+from tests.policy_repository import POLICY_FILE, SUCCESS_RATE, Edit
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,90 @@ gates:
         "a warning of a small volume later", LOOSER, "volume", ("warn_below: 0.5, before", "warn_below: 0.3, before")
     ),
     policy("another retry", UNKNOWN, "no-rule", ("retry: [30s, 60s,", "retry: [10s, 60s,")),
+    policy(
+        "the same number as another type, which a gate's query can tell",
+        UNKNOWN,
+        "gate-parameter",
+        ("{batches: 8}", "{batches: 8.0}"),
+    ),
+    policy(
+        "people for a role that is called as the order of a list is within the program",
+        LOOSER,
+        "people",
+        ("    SRE: [sre@", '    "(order)": [other@autosave.example]\n    SRE: [sre@'),
+    ),
+    files(
+        "a notice more, in words that nobody has seen",
+        UNKNOWN,
+        "notice",
+        (
+            POLICY_FILE,
+            "\nnotices:\n",
+            """
+notices:
+  autosave-incident-too:
+    channel: "#incident-autosave"
+    outcome: violation
+    phases: [A, B, C]
+    template: other.j2
+""",
+        ),
+        ("policy/templates/other.j2", "", "{{ title }} {{ phase }} violation: restart it by hand\n"),
+    ),
+    policy(
+        "a notice more, in another channel",
+        UNKNOWN,
+        "notice",
+        (
+            "\nnotices:\n",
+            """
+notices:
+  autosave-incident-too:
+    channel: "#other"
+    outcome: violation
+    phases: [A, B, C]
+    template: autosave-incident.j2
+""",
+        ),
+    ),
+    policy(
+        "a notice more, to the same people in the same words",
+        TIGHTER,
+        "notice",
+        (
+            "\nnotices:\n",
+            """
+notices:
+  autosave-incident-too:
+    channel: "#incident-autosave"
+    outcome: violation
+    phases: [A, B, C]
+    template: autosave-incident.j2
+""",
+        ),
+    ),
+    files(
+        "an SLO more by a query that nobody has seen",
+        UNKNOWN,
+        "slo",
+        (
+            POLICY_FILE,
+            "\ngates:\n",
+            """  second_rate:
+    query: slo/second_rate.sql
+    unit: "%"
+    comparison: lte
+    threshold: {A: 9, B: 9, C: 9}
+
+gates:
+""",
+        ),
+        (
+            "queries/slo/second_rate.sql",
+            "",
+            SUCCESS_RATE.replace("success_rate", "second_rate").replace("100 *", "1 *"),
+        ),
+    ),
 )
 
 QUERY_CASES = (
@@ -275,6 +359,18 @@ QUERY_CASES = (
     files("words of the header", NEUTRAL, "query-text", (P95, "95th percentile of the time", "95 % of the time")),
     files("cast in two spellings", NEUTRAL, "query-text", (BATCHES, "$batches::double", "cast($batches as double)")),
     files("0.95 as .95", NEUTRAL, "query-text", (P95, "duration_ms, 0.95)", "duration_ms, .95)")),
+    files(
+        "0.95 with zeros enough to be too wide a DECIMAL for quantile_disc",
+        UNKNOWN,
+        "query-tree",
+        (P95, "duration_ms, 0.95)", f"duration_ms, 0.95{'0' * 35})"),
+    ),
+    files(
+        "other rows shown behind the value",
+        UNKNOWN,
+        "query-header",
+        (P95, "-- worst: saves by duration_ms desc\n", ""),
+    ),
     files("a quantile of 0.90", UNKNOWN, "query-tree", (P95, "duration_ms, 0.95)", "duration_ms, 0.90)")),
     files(
         "swapped cohort filters",
@@ -416,6 +512,47 @@ OTHER_CASES = (
         (SCHEMA, '\n  "title": ', '\n  "$comment": "kept by hand",\n  "title": '),
     ),
     files("another engine", UNKNOWN, "engine", ("constraints.txt", "duckdb==2.0.0", "duckdb==2.0.1")),
+    files(
+        "another engine behind a marker",
+        UNKNOWN,
+        "engine",
+        ("constraints.txt", "duckdb==2.0.0", 'duckdb==2.0.0; python_version < "3"\n duckdb==2.0.1'),
+    ),
+    files(
+        "another engine below a comment that ends in a backslash",
+        UNKNOWN,
+        "engine",
+        ("requirements.txt", "", "# the engine \\\nduckdb==2.0.1\n"),
+    ),
+    files(
+        "another engine in a last line that ends in a backslash",
+        UNKNOWN,
+        "engine",
+        ("requirements.txt", "", "duckdb==2.0.1 \\"),
+    ),
+    files(
+        "another engine over two lines",
+        UNKNOWN,
+        "engine",
+        ("requirements.txt", "", "duckdb \\\n # as measured\n==2.0.1\n"),
+    ),
+    files("a local build of the engine", UNKNOWN, "engine", ("constraints.txt", "duckdb==2.0.0", "duckdb==2.0.0+own")),
+    files(
+        "an engine from an address",
+        UNKNOWN,
+        "engine",
+        ("requirements.txt", "", "duckdb @ https://packages.example/duckdb-2.0.0-py3-none-any.whl\n"),
+    ),
+    files("an engine of any later version", UNKNOWN, "engine", ("requirements.txt", "", "duckdb>=2\n")),
+    files(
+        "packages from another index", UNKNOWN, "engine", ("requirements.txt", "", "--index-url https://p.example/\n")
+    ),
+    files(
+        "a comment at the engine's pin",
+        NEUTRAL,
+        "",
+        ("constraints.txt", "duckdb==2.0.0", "duckdb == 2.0.0  # as measured"),
+    ),
     files("another pin", NEUTRAL, "", ("constraints.txt", "click==8.1.7", "click==8.1.8")),
     files("a signer more", LOOSER, "signers", ("policy/allowed_signers", "", "a@autosave.example ssh-ed25519 AAAA\n")),
     files("longer approvals", LOOSER, "valid-for", (POLICY_FILE, "valid_for: 30d", "valid_for: 60d")),

@@ -16,7 +16,8 @@ PAGE = (ROOT / "docs" / "approvals.md").read_text("utf-8")
 TEXT = " ".join(PAGE.split())
 ROWS = re.findall(r"^\| ([^|]+) \| (`[^|]+`) \|$", PAGE, re.MULTILINE)
 TESTS = "".join(
-    (ROOT / "tests" / f"test_{name}.py").read_text("utf-8") for name in ("approvals", "signatures", "signed_advance")
+    (ROOT / "tests" / f"{name}.py").read_text("utf-8")
+    for name in ("test_approvals", "test_signatures", "flows/test_signed_advance")
 )
 
 

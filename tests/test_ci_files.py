@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -204,7 +205,7 @@ def test_there_are_three_hooks() -> None:
         assert program == "phasegate"
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         assert command is not None
-        command.make_context(name, options)
+        command.make_context(name, options, parent=click.Context(cli, **cli.context_settings))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_command_is_one(call: list[str]) -> None:
     assert name in COMMANDS
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    command.make_context(name, [*arguments], resilient_parsing=False)
+    command.make_context(name, [*arguments], resilient_parsing=False, parent=click.Context(cli, **cli.context_settings))
 
 
 def test_what_it_links_to_is_there() -> None:

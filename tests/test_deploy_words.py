@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 
+import click
 import pytest
 
 from checker.cli.app import cli
@@ -47,7 +48,7 @@ def test_the_command_line_is_one(where: str, call: str) -> None:
     name, *arguments = shlex.split(call)
     command = cli.get_command(None, name)  # type: ignore[arg-type]
     assert command is not None
-    command.make_context(name, arguments)
+    command.make_context(name, arguments, parent=click.Context(cli, **cli.context_settings))
 
 
 def named() -> set[str]:

@@ -64,7 +64,7 @@ def test_the_tail_at_its_ends(needed: int, samples: int, share: float, expected:
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
-@pytest.mark.parametrize(("needed", "samples"), [(1, 1), (1, 12), (2, 12), (12, 12), (3, 60), (51, 1_000)])
+@pytest.mark.parametrize(("needed", "samples"), [(1, 1), (1, 12), (2, 12), (12, 12), (3, 60), (11, 200)])
 def test_the_smallest_share_is_just_enough(needed: int, samples: int, confidence: float) -> None:
     found = Fraction(smallest_share(needed, samples, confidence))
     assert exact(needed, samples, min(found + Fraction(1, 10**9), Fraction(1))) >= Fraction(confidence)

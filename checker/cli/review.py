@@ -122,7 +122,10 @@ def _output(text: str) -> tuple[str, Path]:
     name, colon, file = text.partition(":")
     if name not in FORMATS or not colon or not file:
         raise UsageError(f"--output {text!r}: expected FORMAT:FILE, with one of {', '.join(FORMATS)}")
-    return name, Path(file)
+    place = Path(file)
+    if place.exists() and not place.is_file():
+        raise UsageError(f"--output {text!r}: {place.name} is no regular file, and would be replaced; name another one")
+    return name, place
 
 
 def _options(page_url: str | None, source: tuple[str, ...]) -> ReviewOptions:
@@ -138,8 +141,10 @@ def _show(made: Review, format_: str, files: Sequence[tuple[str, Path]], options
     from checker.whole_file import write_whole
 
     for name, file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, RENDERERS[name](made, options).encode())
+        try:
+            write_whole(file, RENDERERS[name](made, options).encode())
+        except OSError as fault:
+            raise UsageError(f"--output {name}:{file}: cannot be written: {fault.strerror or fault}") from fault
     show_review(format_, made, options)
 
 

@@ -16,6 +16,7 @@ from checker.governance.rule_cases import (
     tell_audience,
     tell_gate_of_phase,
     tell_min_samples,
+    tell_notice,
     tell_parameter,
     tell_query,
     tell_slo,
@@ -119,15 +120,7 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
     ),
     ("gates.*.query", "query-file", tell_query),
     ("gates.*.parameters.*", "gate-parameter", tell_parameter),
-    (
-        "notices.*",
-        "notice",
-        entry(
-            (LOOSENING, "a notice was taken away"),
-            (TIGHTENING, "one more notice"),
-            (UNKNOWN, "the ledger knows what was told by the notice's name"),
-        ),
-    ),
+    ("notices.*", "notice", tell_notice),
     ("notices.*.phases", "notice-phases", some("a phase in which people are told")),
     ("notices.*.automatic", "notice-automatic", some("a phase in which people are told unasked")),
     ("notices.*.repeat", "notice-repeat", ranked(("on_change", "every_window"), "an outcome that lasts")),
@@ -194,6 +187,8 @@ RULES: tuple[tuple[str, str, Rule], ...] = (
 def phases_of(difference: Difference, sides: Sides) -> Iterator[str]:
     """The phases that a difference concerns; none where it concerns all."""
     match difference.path:
+        case ("phases", phase) if phase != ORDER:  # of every other it changes what comes before it or after it
+            yield from dict.fromkeys(name for side in (sides.base, sides.head) for name in _phases(side))
         case ("slos", _, "threshold" | "warn_below", phase) | ("phases", phase, *_) if phase != ORDER:
             yield phase
         case ("gates", gate, *_):
@@ -204,8 +199,12 @@ def phases_of(difference: Difference, sides: Sides) -> Iterator[str]:
 
 
 def _phases_with(side: Node, gate: str) -> Iterator[str]:
-    phases: Mapping[str, Node] = {} if isinstance(side, Leaf) else side["phases"]
-    for name, phase in phases.items():
+    for name, phase in _phases(side).items():
         leaf = leaf_at(phase, ("gate",))
         if leaf is not None and leaf.text == gate:
             yield name
+
+
+def _phases(side: Node) -> Mapping[str, Node]:
+    phases = {} if isinstance(side, Leaf) else side["phases"]
+    return {} if isinstance(phases, Leaf) else {name: phase for name, phase in phases.items() if name != ORDER}

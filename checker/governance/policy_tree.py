@@ -6,7 +6,7 @@ else is a Leaf.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def _node(value: Any, schema: Schema, root: Schema, is_default: bool) -> Node:
     schema = _resolved(schema, root)
     if isinstance(value, dict):
         return _mapping(value, schema, root, is_default)
-    if isinstance(value, list) and value and all(_name(item) is not None for item in value):
+    if isinstance(value, list) and value and _are_named(value):
         items = _resolved(schema.get("items", {}), root)
         named = {str(_name(item)): _node(item, items, root, is_default) for item in value}
         order = Leaf((_LIST, tuple(named)), ", ".join(named), is_default)
@@ -92,8 +92,15 @@ def _node(value: Any, schema: Schema, root: Schema, is_default: bool) -> Node:
     return Leaf(_same(value, schema, root), spelled(value), is_default)
 
 
-ORDER = "(order)"
+# Beside the names of a list; no key of a policy is called so, because YAML text with a control character is refused.
+ORDER = "\0order"
 _LIST, _NUMBER, _TRUTH = "list", "number", "truth"
+
+
+def _are_named(items: list[Any]) -> bool:
+    """Whether each has a name of its own; two metrics may share one, and then none may stand for the other."""
+    names = [_name(item) for item in items]
+    return None not in names and len(set(names)) == len(names)
 
 
 def _mapping(value: Mapping[str, Any], schema: Schema, root: Schema, is_default: bool) -> Node:
@@ -116,7 +123,10 @@ def _name(item: Any) -> str | None:
 
 
 def _same(value: Any, schema: Schema, root: Schema) -> Any:
-    """What is compared: a duration as a time, a number as a number, a mapping without its order."""
+    """What is compared: a duration as a time, a number as a number, a mapping without its order.
+
+    A number where a text might stand as well is handed on as it is, and then 8 and 8.0 differ: a query can tell them.
+    """
     if isinstance(value, str):
         is_duration = schema.get("pattern") == root["$defs"]["duration"]["pattern"]
         return (parse_duration(value) if is_duration else None) or value
@@ -125,7 +135,14 @@ def _same(value: Any, schema: Schema, root: Schema) -> Any:
     if isinstance(value, list):
         items = _resolved(schema.get("items", {}), root)
         return (_LIST, tuple(_same(item, items, root) for item in value))
-    return (_TRUTH if isinstance(value, bool) else _NUMBER, value)
+    kind = _TRUTH if isinstance(value, bool) else _NUMBER
+    return (kind, value, type(value).__name__) if "string" in _types(schema) else (kind, value)
+
+
+def _types(schema: Schema) -> Sequence[str]:
+    """The types that the schema names where it names several; empty else."""
+    types = schema.get("type")
+    return types if isinstance(types, list) else ()
 
 
 def spelled(value: Any) -> str:

@@ -73,6 +73,8 @@ def _why_header(meant: tuple[str, ...]) -> str:
     told = {
         "lookback": "the value may read events from another stretch of time",
         "unit": "the value is in another unit",
+        "worst": "other rows are shown behind the value",
+        "counts": "other counts are shown behind the value",
     }
     return "; ".join(told[key] for key in meant)
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from checker.analyzer.header import Header
 
-# What the header says to the program. The rest are words, declarations that `validate` holds against the SQL, and which
-# rows are shown behind a value.
-_MEANT = ("unit", "lookback")
+# What the header says to the program: the value's unit, how far it reads back, which rows are shown behind it. The rest
+# are words, and declarations that `validate` holds against the SQL.
+_MEANT = ("unit", "lookback", "worst", "counts")
 _QUANTILES = {"quantile_cont", "quantile_disc"}
 _LITERAL = re.compile(r"([0-9_]*)(\.?)([0-9_]*)")
+# Up to here the digits and their power of ten are whole numbers of a double, and no product with a count is too wide
+# for a DECIMAL: one with 36 digits makes quantile_disc fail over a hundred rows, and one with 39 is a DOUBLE.
+_SAFE_DIGITS = 15
 
 
 def same_tree(base: Any, head: Any) -> bool:
@@ -39,11 +42,11 @@ def canonical(node: Any) -> Any:
 
 
 def _fraction(argument: Any) -> Any:
-    """An argument of a quantile after its first; the fraction without the digits that say nothing."""
+    """An argument of a quantile after its first; a fraction that is not long without the digits that say nothing."""
     expression = argument["expression"]
     literal = expression.get("literal")
     match = _LITERAL.fullmatch(literal["text"]) if literal and literal.get("kind") == "NUMERIC" else None
-    if match is None or not match[2]:
+    if match is None or not match[2] or len(f"{match[1]}{match[3]}".replace("_", "")) > _SAFE_DIGITS:
         return argument
     text = f"{match[1].lstrip('0') or '0'}.{match[3].rstrip('0') or '0'}"
     return {**argument, "expression": {**expression, "literal": {**literal, "text": text}}}

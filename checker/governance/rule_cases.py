@@ -59,7 +59,6 @@ def tell_min_samples(difference: Difference, sides: Sides) -> Told:
 
 def tell_slo(difference: Difference, sides: Sides) -> Told:
     """A whole SLO."""
-    del sides
     if difference.renamed_from is not None:
         return UNKNOWN, "gates and the ledger know the SLO by its name"
     if difference.head is None:
@@ -67,7 +66,10 @@ def tell_slo(difference: Difference, sides: Sides) -> Told:
     leads_to = leaf_at(difference.head, ("on_violation",))
     if leads_to is None or leads_to.text == "observe":
         return UNKNOWN, "an SLO that is only observed, but measured in the same time as the others"
-    return TIGHTENING, "one more SLO must be met"
+    query = leaf_at(difference.head, ("query",))
+    if query is None or not any(sides.same_query(known, query.text) for known in _texts(sides.base, "slos", "query")):
+        return UNKNOWN, "one more SLO, by a query that is new: what it takes of the others' time is not known"
+    return TIGHTENING, "one more SLO must be met, by a query that is there already"
 
 
 def tell_query(difference: Difference, sides: Sides) -> Told:
@@ -76,6 +78,29 @@ def tell_query(difference: Difference, sides: Sides) -> Told:
     if sides.same_query(before, after):
         return NEUTRAL, "the same query in another file: DuckDB reads the same tree, and the header says the same"
     return UNKNOWN, "another query"
+
+
+def tell_notice(difference: Difference, sides: Sides) -> Told:
+    """A whole notice; a new one is told to people, and in words, that may be new as well."""
+    if difference.renamed_from is not None:
+        return UNKNOWN, "the ledger knows what was told by the notice's name"
+    if difference.head is None:
+        return LOOSENING, "a notice was taken away"
+    channel, template = (leaf_at(difference.head, (key,)) for key in ("channel", "template"))
+    if channel is None or channel.text not in _texts(sides.base, "notices", "channel"):
+        return UNKNOWN, "one more notice, in a channel that no notice goes to yet: other people are told"
+    if template is None or not any(
+        sides.same_template(known, template.text) for known in _texts(sides.base, "notices", "template")
+    ):
+        return UNKNOWN, "one more notice, by a template that is new: its words are not weighed"
+    return TIGHTENING, "one more notice, in a channel and in words that are there already"
+
+
+def _texts(side: Node, section: str, key: str) -> list[str]:
+    """What the entries of a section say under `key`."""
+    entries = {} if isinstance(side, Leaf) else side.get(section, {})
+    leaves = () if isinstance(entries, Leaf) else (leaf_at(entry, (key,)) for entry in entries.values())
+    return [leaf.text for leaf in leaves if leaf is not None]
 
 
 def tell_template(difference: Difference, sides: Sides) -> Told:

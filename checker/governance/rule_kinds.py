@@ -58,6 +58,8 @@ def more(up: Told, down: Told) -> Rule:
         before, after = (size(leaf) for leaf in difference.leaves)
         if before is None or after is None:
             return UNKNOWN, "one side has no such number"
+        if before == after:
+            return UNKNOWN, "the same number as another type, which a query can tell"
         return up if after > before else down
 
     return told

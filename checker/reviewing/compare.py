@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from checker.analyzer.governed import Governed, load_governed
 from checker.analyzer.parser import Parser, parser
 from checker.errors import GovernedFilesInvalid, Problem
-from checker.governance.direction import Change, Direction, worst
+from checker.governance.direction import Change, Direction, Place, worst
 from checker.governance.other_changes import engine_changes, signer_change, template_change
 from checker.governance.policy_review import policy_changes
 from checker.governance.policy_tree import policy_tree
@@ -21,13 +21,15 @@ from checker.governance.rule_kinds import Sides
 from checker.governance.validation import validate_governed
 from checker.policy.model import Policy
 from checker.policy.yaml_tree import Tree, read_yaml
-from checker.reporter.notice_diff import Situation, renderings, same_words
+from checker.reporter.notice_diff import Situation, renderings
 from checker.reporter.notice_tells import template_faults
 from checker.reviewing.revision import SIGNERS, Revision
 from checker.reviewing.schemas import schema_changes_of
+from checker.reviewing.template_same import same_template as are_same_templates
 from checker.schemas import tool_schema
+from checker.units import shortened
 
-_PINNED = ("constraints.txt", "requirements.txt")
+PINNED = ("constraints.txt", "requirements.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ def compare_sound(base: Revision, head: Revision, engine_of_ledger: str | None =
             *_template_changes(before, after),
         ]
     changes += schema_changes_of(base, head, before.policy, after.policy)
+    changes += _column_order(before, after)
     changes += filter(None, [signer_change(base.signers, head.signers, f"{head.policy.parent.name}/{SIGNERS}")])
-    pins = {path: (base.text(path), head.text(path)) for path in _PINNED}
+    pins = {path: (base.text(path), head.text(path)) for path in PINNED}
     changes += engine_changes(pins, engine_of_ledger, after.engine)
     return Compared(base, head, before, after, _ordered(changes), _rendered(before, after))
 
@@ -123,7 +126,7 @@ def _policy_changes(
     nodes = [policy_tree(tree.value, tool_schema("policy")) for tree in trees]
 
     def same_template(old: str, new: str) -> bool:
-        return same_words(before.templates[old], after.templates[new])
+        return are_same_templates(before.templates[old], after.templates[new])
 
     yield from policy_changes(Sides(nodes[0], nodes[1], same_query, same_template), trees)
 
@@ -146,6 +149,23 @@ def _query_changes(before: Governed, after: Governed, text: Callable[[str, str],
             yield change
 
 
+def _column_order(before: Governed, after: Governed) -> Iterator[Change]:
+    """Another order of the same columns of `events`, where a query reads all of them and can tell."""
+    orders = [list(side.rules.schema.columns) for side in (before, after)]
+    can_tell = any(query.columns is None for side in (before, after) for query in side.queries.values())
+    if can_tell and orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]):
+        yield Change(
+            kind="event_schema",
+            subject="event_schema",
+            rule="schema-order",
+            direction=Direction.UNKNOWN,
+            before=shortened(", ".join(orders[0])),
+            after=shortened(", ".join(orders[1])),
+            why="the columns of events stand in another order, and a query that reads all of them can tell",
+            place=Place(after.policy.event_schema),
+        )
+
+
 def _uses(policy: Policy) -> Iterator[tuple[str, str, str]]:
     """(SLO or gate, phase of the gate or "", path of its query)."""
     yield from ((slo.name, "", slo.query) for slo in policy.slos.values())
@@ -161,20 +181,21 @@ def _template_changes(before: Governed, after: Governed) -> Iterator[Change]:
     for (old_name, new_name), phases in pairs.items():
         texts = before.templates[old_name], after.templates[new_name]
         folder = after.policy.templates_root.relative_to(after.policy.root).as_posix()
-        change = template_change(*texts, f"{folder}/{new_name}", tuple(dict.fromkeys(phases)), same_words(*texts))
+        is_same = are_same_templates(*texts)
+        change = template_change(*texts, f"{folder}/{new_name}", tuple(dict.fromkeys(phases)), is_same)
         yield from [change] if change is not None else []
 
 
 def _rendered(before: Governed, after: Governed) -> tuple[RenderedDiff, ...]:
     """What people read before and after, of each notice whose template's text differs, over head's own thresholds."""
-    changed: dict[str, tuple[str, str]] = {}
+    found: list[RenderedDiff] = []
     for name, rule in after.policy.notices.items():
         old = before.policy.notices.get(name)
         if old is not None and before.templates[old.template] != after.templates[rule.template]:
-            changed[rule.template] = before.templates[old.template], after.templates[rule.template]
-    was = renderings(after.policy, {name: texts[0] for name, texts in changed.items()})
-    now = renderings(after.policy, {name: texts[1] for name, texts in changed.items()})
-    return tuple(_differing(was, now))
+            alone = replace(after.policy, notices={name: rule})
+            texts = before.templates[old.template], after.templates[rule.template]
+            found += _differing(*(renderings(alone, {rule.template: text}) for text in texts))
+    return tuple(found)
 
 
 def _differing(was: Mapping[Situation, str], now: Mapping[Situation, str]) -> Iterator[RenderedDiff]:

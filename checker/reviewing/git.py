@@ -1,6 +1,7 @@
 """The one place that calls git: names of revisions, their files as data, who wrote them. Nothing of a repository runs.
 
-Hooks, file-system monitors, filters of a diff and replaced objects are switched off, and nothing is fetched.
+Hooks, file-system monitors, filters, drivers of a diff, grafts and replaced objects are switched off, and nothing is
+fetched.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from checker.errors import CannotDecide, GovernedFilesInvalid, Problem, UsageErr
 _DEADLINE_S = 60
 _QUIET = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false", "core.quotePath=false")
 _ENVIRONMENT = {
+    "GIT_GRAFT_FILE": os.devnull,
+    "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -40,13 +43,13 @@ class Repository:
     top: Path
     prefix: str
 
-    def commit(self, revision: str) -> str:
-        """The full hash of the commit that `revision` names. Raises UsageError where there is none."""
+    def commit(self, revision: str, option: str = "--base") -> str:
+        """The full hash of the commit that `revision`, given with `option`, names. Raises UsageError for none."""
         found = self._run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
         if found is None:
             raise UsageError(
-                f"--base {revision!r}: git knows no such commit here; fetch it first (in CI: fetch-depth: 0), or name "
-                "another one"
+                f"{option} {revision!r}: git knows no such commit here; fetch it first (in CI: fetch-depth: 0), or "
+                "name another one"
             )
         return found.decode().strip()
 
@@ -55,24 +58,30 @@ class Repository:
         found = self._run(["merge-base", base, head])
         return found.decode().strip() if found else None
 
-    def blobs(self, commit: str, below: Sequence[str]) -> Iterator[Blob]:
-        """The files of `commit` in the project's folders `below`.
+    def blobs(self, commit: str, below: Sequence[str], beside: Sequence[str] = ()) -> Iterator[Blob]:
+        """The files of `commit` in the project's folders `below` and `beside`; links in the latter are left out.
 
-        Raises GovernedFilesInvalid for links and submodules among them, and where they are too many or too large.
+        Raises GovernedFilesInvalid for links and submodules below, and where the files are too many or too large.
         """
-        entries = list(self._entries(commit, below))
-        linked = [path for mode, _, _, path in entries if mode not in _BLOBS]
+        governed = list(self._entries(commit, below))
+        others = self._entries(commit, beside) if beside else ()
+        linked = [path for mode, _, _, path in governed if mode not in _BLOBS]
+        entries = [*governed, *(entry for entry in others if entry[0] in _BLOBS)]
         problems = [Problem(path, 0, 0, f"is a link or a submodule in {commit[:12]}") for path in linked]
         if len(entries) > MAX_FILES or sum(size for _, _, size, _ in entries) > MAX_BYTES:
-            problems.append(Problem(self.prefix or ".", 0, 0, f"{len(entries)} governed files in {commit[:12]}"))
+            size = sum(size for _, _, size, _ in entries) >> 20
+            told = f"{len(entries)} files of {size} MiB to read in {commit[:12]}"
+            way_out = f"at most {MAX_FILES} of {MAX_BYTES >> 20} MiB are read; keep the others in another folder"
+            problems.append(Problem(self.prefix or ".", 0, 0, f"{told}; {way_out}"))
         if problems:
             raise GovernedFilesInvalid(problems)
         wanted = "".join(f"{name}\n" for _, name, _, _ in entries).encode()
         output = self._need(["cat-file", "--batch"], wanted)
+        end = 0
         for _, _, size, path in entries:
-            begin = output.index(b"\n") + 1
+            begin = output.index(b"\n", end) + 1
             yield Blob(path, output[begin : begin + size])
-            output = output[begin + size + 1 :]
+            end = begin + size + 1
 
     def _entries(self, commit: str, below: Sequence[str]) -> Iterator[tuple[str, str, int, str]]:
         paths = [f"{self.prefix}{folder}" for folder in below]
@@ -83,9 +92,25 @@ class Repository:
             yield mode, name, int(size) if size.isdigit() else 0, os.fsdecode(path).removeprefix(self.prefix)
 
     def authors(self, base: str, head: str) -> frozenset[str]:
-        """E-mail addresses of who wrote and who committed what head has and base lacks."""
+        """E-mail addresses of who wrote and who committed what head has and base lacks.
+
+        Raises UsageError where a part of that history is not here: whoever made it could approve as somebody else.
+        """
+        if self._is_cut_off(base, head):
+            raise UsageError(
+                f"the history from {base[:12]} to {head[:12]} is cut off here (a shallow clone), so that who made the "
+                "change cannot be told; fetch all of it (in CI: fetch-depth: 0)"
+            )
         listed = self._need(["log", "--format=%ae%n%ce", "--end-of-options", f"{base}..{head}"])
         return frozenset(line for line in listed.decode(errors="replace").splitlines() if line)
+
+    def _is_cut_off(self, base: str, head: str) -> bool:
+        """Whether a commit that head has and base lacks has parents that are not here."""
+        if self._need(["rev-parse", "--is-shallow-repository"]).strip() != b"true":
+            return False
+        place = os.fsdecode(self._need(["rev-parse", "--git-path", "shallow"]).removesuffix(b"\n"))
+        cut = set((self.top / place).read_bytes().split())
+        return not cut.isdisjoint(self._need(["rev-list", "--end-of-options", f"{base}..{head}"]).split())
 
     def own_address(self) -> str | None:
         """The e-mail address that commits here would carry."""
@@ -95,8 +120,9 @@ class Repository:
     def changed_paths(self, base: str, head: str | None) -> tuple[str, ...]:
         """Files below the project that differ between base and head (None: the working tree, what is new in it too)."""
         sides = [base, head] if head else [base]
-        options = ["--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "-z"]
-        listed = self._need(["diff", *options, *sides, "--", self.prefix or "."])
+        quiet = ["--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty"]
+        filters = self._filters() if head is None else []
+        listed = self._need(["diff", "--name-only", *quiet, "-z", *sides, "--", self.prefix or "."], settings=filters)
         if head is None:
             listed += self._need(
                 ["ls-files", "--others", "--exclude-standard", "-z", "--full-name", "--", self.prefix or "."]
@@ -104,8 +130,15 @@ class Repository:
         names = {os.fsdecode(name).removeprefix(self.prefix) for name in listed.split(b"\0") if name}
         return tuple(sorted(names))
 
-    def _need(self, arguments: Sequence[str], given: bytes = b"") -> bytes:
-        output = self._run(arguments, given)
+    def _filters(self) -> list[tuple[str, str]]:
+        """Settings that switch off every filter that is set up here: git runs them over files of the working tree."""
+        keys = self._run(["config", "--null", "--name-only", "--get-regexp", r"^filter\..*\."]) or b""
+        names = {os.fsdecode(key).rpartition(".")[0] for key in keys.split(b"\0") if key}
+        off = (("clean", ""), ("process", ""), ("smudge", ""), ("required", "false"))
+        return [(f"{name}.{part}", value) for name in sorted(names) for part, value in off]
+
+    def _need(self, arguments: Sequence[str], given: bytes = b"", settings: Sequence[tuple[str, str]] = ()) -> bytes:
+        output = _git(self.top, arguments, given, settings)
         if output is None:
             raise CannotDecide(f"git {arguments[0]} failed in {self.top.name}; look with the same command there")
         return output
@@ -116,19 +149,24 @@ class Repository:
 
 def repository_of(root: Path) -> Repository:
     """The repository that the project `root` lies in. Raises UsageError where there is none."""
-    found = _git(root, ["rev-parse", "--show-toplevel", "--show-prefix"])
-    if found is None:
+    top, prefix = (_git(root, ["rev-parse", option]) for option in ("--show-toplevel", "--show-prefix"))
+    if top is None or prefix is None:
         raise UsageError(
             f"{root.name}: lies in no git repository (or git takes it for another user's); --base needs one"
         )
-    top, _, prefix = os.fsdecode(found).partition("\n")
-    return Repository(Path(top), prefix.strip("\n"))
+    return Repository(Path(os.fsdecode(top.removesuffix(b"\n"))), os.fsdecode(prefix.removesuffix(b"\n")))
 
 
-def _git(folder: Path, arguments: Sequence[str], given: bytes = b"") -> bytes | None:
-    """What git answers; None where it fails. Raises UsageError where there is no git, CannotDecide for a deadline."""
+def _git(
+    folder: Path, arguments: Sequence[str], given: bytes = b"", more: Sequence[tuple[str, str]] = ()
+) -> bytes | None:
+    """What git answers under the settings `more`; None where it fails. Raises UsageError where there is no git,
+    CannotDecide for a deadline."""
     settings = [part for setting in _QUIET for part in ("-c", setting)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")} | _ENVIRONMENT
+    for index, (key, value) in enumerate(more):  # not with -c, which ends a key at its first '='
+        environment |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
+    environment["GIT_CONFIG_COUNT"] = str(len(more))
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "--no-pager", *settings, *arguments],

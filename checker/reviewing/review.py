@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from checker.analyzer.governed import Governed
@@ -19,13 +20,14 @@ from checker.governance.reviewed import Approvals, Consequences, PhaseReplay, Re
 from checker.governance.sight import sights
 from checker.governance.signatures import verifier
 from checker.governance.sweep import default_limits, sweep
-from checker.reviewing.compare import Compared
+from checker.reviewing.compare import PINNED, Compared
 from checker.reviewing.not_looked_at import judged_paths, not_looked_at
 from checker.reviewing.replaying import Span, events_by_phase, populations, replayed, telemetry_of, with_cache
 from checker.reviewing.revision import SIGNERS, Revision
 from checker.schemas import listed, nearest
 
 INCIDENTS = "incidents.yaml"
+_LONGEST_ENGINE = 500  # characters, as schemas/approvals.schema.json has it
 NO_EVENTS = "the logs have no event of it; give --events-of to judge it by another phase's events"
 
 
@@ -53,8 +55,18 @@ def reviewed_of(compared: Compared) -> Reviewed:
         signers_digest=signers_digest(head.signers),
         base_digest=base_digest(compared.before.governed_digest, base.signers),
         direction=compared.direction.value,
-        engine=compared.after.engine,
+        engine=_engine(compared),
     )
+
+
+def _engine(compared: Compared) -> str:
+    """The version that runs here; where a file pins another than base's does, what both pin as well."""
+    pins = [change for change in compared.changes if change.kind == "engine" and change.place.path in PINNED]
+    told = [f"{pin.place.path}: {pin.before or 'none'} to {pin.after or 'none'}" for pin in pins]
+    text = "; ".join([compared.after.engine, *told])
+    if len(text) > _LONGEST_ENGINE:
+        return f"{compared.after.engine}; pins of SHA-256 {sha256(text.encode()).hexdigest()}"
+    return text
 
 
 def review(compared: Compared, span: Span | None, asked: Asked) -> Review:
@@ -86,8 +98,17 @@ def review(compared: Compared, span: Span | None, asked: Asked) -> Review:
         not_looked_at=tuple(
             not_looked_at(_others(asked.changed, policy.path.parent.name), judged, consequences, gate_queries)
         ),
-        warnings=asked.warnings,
+        warnings=(*asked.warnings, *_begun_anew(compared)),
     )
+
+
+def _begun_anew(compared: Compared) -> Iterator[str]:
+    """What also a change that is proved to judge the same does to a rollout that is under way."""
+    if compared.before.judging_digest != compared.after.judging_digest:
+        yield (
+            "the judging digest changes: once this is merged, streaks start anew, and approvals of an advance that "
+            "were given before are void; a replay does not show it"
+        )
 
 
 def _side(revision: Revision, governed: Governed) -> Side:
@@ -123,7 +144,8 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
     with with_cache(span) as shared:
         telemetry = telemetry_of(after, shared)
         seen = events_by_phase(after, shared, telemetry)
-        phases, left_out = _phases(compared, shared, seen)
+        was = events_by_phase(before, shared, telemetry_of(before, shared))
+        phases, left_out = _phases(compared, shared, {**was, **seen})
         replays = tuple(replayed(before, after, shared, phase) for phase in phases)
         rows = tuple(populations(before, after, _changed_queries(compared), shared, telemetry, phases))
     if not any(replay.base or replay.head for replay in replays):

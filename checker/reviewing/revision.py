@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from checker.errors import GovernedFilesInvalid, Problem
-from checker.reviewing.git import Repository, repository_of
+from checker.policy.yaml_tree import read_yaml
+from checker.reviewing.git import Blob, Repository, repository_of
 
 SIGNERS = "allowed_signers"
 WORKING_TREE = "working tree"
-# What may lie in a project beside its policy's folder and counts for a review.
-_FOLDERS = ("queries", "schemas", "docs", "tests/queries", "constraints.txt", "requirements.txt")
+# What may lie in a project beside its policy's folder and counts for a review; then what is only held against it.
+_FOLDERS = ("queries", "schemas", "constraints.txt", "requirements.txt")
+_BESIDE = ("docs", "tests/queries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +54,41 @@ def _revision(name: str, commit: str | None, policy: Path) -> Revision:
 
 
 @contextmanager
-def revision_of(repository: Repository, name: str, policy: Path) -> Iterator[Revision]:
-    """The project of `policy` at the revision `name`, for as long as the block takes.
+def revision_of(repository: Repository, name: str, policy: Path, option: str = "--base") -> Iterator[Revision]:
+    """The project of `policy` at the revision `name`, given with `option`, for as long as the block takes.
 
     Raises UsageError for a revision that there is not, GovernedFilesInvalid where it has no policy, or links.
     """
-    commit = repository.commit(name)
+    commit = repository.commit(name, option)
     folder = policy.parent.name
     with tempfile.TemporaryDirectory(prefix="phasegate-review-") as made:
         root = Path(made).resolve()
-        for blob in repository.blobs(commit, (folder, *_FOLDERS)):
-            place = root / blob.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(blob.content)
+        _put_down(repository.blobs(commit, (folder, *_FOLDERS), _BESIDE), root)
         place = root / folder / policy.name
         if not place.is_file():
             raise GovernedFilesInvalid([Problem(f"{folder}/{policy.name}", 0, 0, f"is not there in {name}")])
+        schema = _event_schema(place)
+        if schema is not None and not (root / schema).exists():
+            _put_down(repository.blobs(commit, (schema,)), root)
         yield _revision(name, commit, place)
+
+
+def _put_down(blobs: Iterable[Blob], root: Path) -> None:
+    for blob in blobs:
+        place = root / blob.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(blob.content)
+
+
+def _event_schema(policy: Path) -> str | None:
+    """The path of the event schema that the policy names, which may lie in any folder; None where it names none inside
+    the project."""
+    document = read_yaml(policy, policy.name).value
+    path = document.get("event_schema") if isinstance(document, dict) else None
+    if not isinstance(path, str) or not path.endswith(".json") or "\0" in path:
+        return None
+    steps = PurePosixPath(path).parts
+    return None if steps[0] == "/" or ".." in steps else path
 
 
 @contextmanager
@@ -80,7 +100,7 @@ def both_revisions(policy: Path, base: str, head: str | None) -> Iterator[tuple[
         if head is None:
             yield repository, before, _revision(WORKING_TREE, None, place)
             return
-        with revision_of(repository, head, place) as after:
+        with revision_of(repository, head, place, "--head") as after:
             yield repository, before, after
 
 

@@ -91,7 +91,16 @@ def _section(section: Section, most: int, options: ReviewOptions) -> str:
     if section.rows:
         blocks.append(list(_table(section, section.rows[:most], options)))
     blocks.append(_more(len(section.rows) - most, "row", options))
+    blocks.append(_look_into(section.rows[:most], options))
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _look_into(rows: Sequence[Row], options: ReviewOptions) -> list[str]:
+    """How to look into the first window of the rows, where no page can be linked to."""
+    first = next((cell for row in rows for cell in row if isinstance(cell, WindowRef)), None)
+    if first is None or options.page_url:
+        return []
+    return [f"Look into a window with {code(first.command(options.source))}"]
 
 
 def _more(count: int, noun: str, options: ReviewOptions) -> list[str]:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from checker.cli.app import cli
@@ -205,7 +206,7 @@ def test_the_calls_can_be_made(where: str, tmp_path: Path) -> None:
         argv = make_review("HEAD").split()
     command = cli.get_command(None, "review")  # type: ignore[arg-type]
     assert command is not None
-    command.make_context("review", argv[1:])
+    command.make_context("review", argv[1:], parent=click.Context(cli, **cli.context_settings))
 
 
 def make_review(base: str) -> str:

@@ -254,7 +254,7 @@ def test_two_reports_at_once_send_each_notice_once(stage: Stage) -> None:
     running = [
         subprocess.Popen(
             command,
-            cwd=Path(__file__).parent.parent,
+            cwd=Path(__file__).parents[2],
             env=os.environ | stage.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

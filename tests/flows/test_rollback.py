@@ -198,7 +198,7 @@ def test_killed_while_the_command_ran_a_person_settles_it(stage: Stage, how: str
     """The release tool kills phasegate, and does its work: nobody may run it again before a person has looked."""
     stage.tool.plan("killparent")
     command = [sys.executable, "-m", "checker", *stage.arguments("--yes")]
-    killed = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, check=False)
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert stage.events() == ["begun 1"]
     assert stage.rollback("--yes", minutes=2).code == 1
@@ -261,7 +261,7 @@ def test_a_long_output_keeps_its_beginning_and_its_end_and_no_control_character(
 def test_of_two_at_once_one_runs(stage: Stage) -> None:
     command = [sys.executable, "-m", "checker", *stage.arguments("--yes")]
     running = [
-        subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         for _ in range(3)
     ]
     told = [process.communicate(timeout=60)[1].decode() for process in running]

@@ -16,8 +16,8 @@ import pytest
 
 from checker.ledger.append import Draft
 from tests.batches import closed
+from tests.flows.test_rollback import Stage, make_stage
 from tests.limits import files_of_at_most
-from tests.test_rollback import Stage, make_stage
 
 WAIT_S = 60
 WAITING = """
@@ -53,7 +53,7 @@ def start(stage: Stage) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "checker", *stage.arguments("--yes")]
     started = os.open(stage.tool.root / "started", os.O_RDONLY | os.O_NONBLOCK)
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     ready, _, _ = select.select([started], [], [], WAIT_S)
     os.close(started)
