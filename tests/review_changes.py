@@ -544,9 +544,7 @@ OTHER_CASES = (
         ("requirements.txt", "", "duckdb @ https://packages.example/duckdb-2.0.0-py3-none-any.whl\n"),
     ),
     files("an engine of any later version", UNKNOWN, "engine", ("requirements.txt", "", "duckdb>=2\n")),
-    files(
-        "packages from another index", UNKNOWN, "engine", ("requirements.txt", "", "--index-url https://p.example/\n")
-    ),
+    files("packages from another file", UNKNOWN, "engine", ("requirements.txt", "", "-r more.txt")),
     files(
         "a comment at the engine's pin",
         NEUTRAL,

@@ -20,7 +20,7 @@ from checker.reviewing.compare import compare
 from checker.reviewing.replaying import Span
 from checker.reviewing.review import Asked, consequences_of, review, reviewed_of
 from checker.reviewing.revision import authors_of, both_revisions
-from checker.reviewing.template_same import same_template
+from checker.reporter.notice_diff import same_words
 from tests.batches import FIRST, WINDOW, closed, write_batches
 from tests.commands import phasegate
 from tests.policy_repository import POLICY_FILE, Edit, PolicyRepository, make_repository
@@ -200,7 +200,7 @@ def test_a_head_that_there_is_not_is_named_as_the_head(
 def test_templates_are_the_same_where_jinja_reads_the_same_of_the_same_types(
     base: str, head: str, is_same: bool
 ) -> None:
-    assert same_template(base, head) is is_same
+    assert same_words(base, head) is is_same
 
 
 def quantile(text: str) -> object:
@@ -266,7 +266,9 @@ def test_a_phase_taken_away_concerns_those_that_stood_beside_it(repository: Poli
     repository.policy.write_text(text, encoding="utf-8")
     (repository.root / "queries/gate/continuous_compliance.sql").unlink()
     found = repository.compared(None)
-    roles = {row.role for row in required(found.before.policy, found.changes)}
+    gone = [change for change in found.changes if change.rule == "phase"]
+    assert [(change.subject, change.phases) for change in gone] == [("phases.B", ("A", "B", "C"))]
+    roles = {row.role for row in required(found.before.policy, gone)}
     assert roles == {"Governance committee", "Dev Lead", "SRE"}
 
 

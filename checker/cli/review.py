@@ -158,8 +158,8 @@ def engine_of(ledger: Path | None) -> str | None:
     if not ledger.is_file():
         raise UsageError(f"--ledger {ledger}: there is no such file")
     for record in reversed(read_ledger(ledger, END_OF_TIME).records):
-        if record.kind == "decision":
-            return str(record.data["provenance"]["engine"])
+        if record.kind == "decision" and "engine" in record.data:  # older decisions do not say
+            return str(record.data["engine"])
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from checker.policy.model import NoticeRule, Policy
 from checker.reporter.escape import placed
@@ -21,7 +21,10 @@ class Situation(NamedTuple):
 
 
 def same_words(base: str, head: str) -> bool:
-    """Whether Jinja reads the same tree from both texts; a text that is too big or no template is never the same."""
+    """Whether both are proved to say the same: Jinja reads the same tree, and its constants are of the same types.
+
+    A text that is too big or no template is never the same.
+    """
     from jinja2 import TemplateSyntaxError
 
     from checker.reporter.template_bounds import bound_faults
@@ -31,9 +34,20 @@ def same_words(base: str, head: str) -> bool:
     if any(bound_faults(made, text) for text in (base, head)):
         return False
     try:
-        return bool(made.parse(base) == made.parse(head))
+        return bool(_typed(made.parse(base)) == _typed(made.parse(head)))
     except TemplateSyntaxError:
         return False
+
+
+def _typed(value: Any) -> Any:
+    """A part of a tree with the type of everything in it: 1, 1.0 and true are equal to Jinja, and printed apart."""
+    from jinja2 import nodes
+
+    if isinstance(value, nodes.Node):
+        return (type(value), *((name, _typed(part)) for name, part in value.iter_fields()))
+    if isinstance(value, list | tuple):
+        return (type(value), *map(_typed, value))
+    return (type(value), value)
 
 
 def renderings(policy: Policy, sources: Mapping[str, str]) -> dict[Situation, str]:

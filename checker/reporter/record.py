@@ -92,6 +92,7 @@ def _decision_draft(
             "rollback_required": decision.rollback_required,
             "judging_digest": result.provenance.judging_digest,
             "governed_digest": result.provenance.governed_digest,
+            "engine": result.provenance.engine,
             "inputs_digest": window.inputs_digest,
             "violations": sorted(window.violations),
             "window_end": iso(window.window.end),

@@ -25,7 +25,7 @@ from checker.reporter.notice_diff import Situation, renderings
 from checker.reporter.notice_tells import template_faults
 from checker.reviewing.revision import SIGNERS, Revision
 from checker.reviewing.schemas import schema_changes_of
-from checker.reviewing.template_same import same_template as are_same_templates
+from checker.reporter.notice_diff import same_words
 from checker.schemas import tool_schema
 from checker.units import shortened
 
@@ -126,7 +126,7 @@ def _policy_changes(
     nodes = [policy_tree(tree.value, tool_schema("policy")) for tree in trees]
 
     def same_template(old: str, new: str) -> bool:
-        return are_same_templates(before.templates[old], after.templates[new])
+        return same_words(before.templates[old], after.templates[new])
 
     yield from policy_changes(Sides(nodes[0], nodes[1], same_query, same_template), trees)
 
@@ -181,7 +181,7 @@ def _template_changes(before: Governed, after: Governed) -> Iterator[Change]:
     for (old_name, new_name), phases in pairs.items():
         texts = before.templates[old_name], after.templates[new_name]
         folder = after.policy.templates_root.relative_to(after.policy.root).as_posix()
-        is_same = are_same_templates(*texts)
+        is_same = same_words(*texts)
         change = template_change(*texts, f"{folder}/{new_name}", tuple(dict.fromkeys(phases)), is_same)
         yield from [change] if change is not None else []
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.batches import closed, write_batches
-from tests.commands import Done, phasegate
+from tests.commands import ROOT, Done, phasegate
 from tests.policy_repository import POLICY_FILE, Edit, PolicyRepository, make_repository
 
 LOOSER, TIGHTER = Edit(POLICY_FILE, "C: 1.8}", "C: 1.9}"), Edit(POLICY_FILE, "C: 1.8}", "C: 1.7}")
@@ -186,6 +187,61 @@ def test_a_base_that_moved_on_is_told(
     newer = repository.change([Edit(POLICY_FILE, "title: Broad", "title: Wide")])
     done = review(capsys, repository, logs, "--head", head, "--format", "json", base=newer)
     assert "has commits that this change lacks" in done.document["warnings"][0]
+
+
+def test_documents_out_of_step_are_refused(
+    repository: PolicyRepository, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/design/autosave-merge-rollout.md").read_text(encoding="utf-8")
+    in_step = repository.change([Edit("docs/design/autosave-merge-rollout.md", "", page)])
+    repository.git("tag", "--force", "documented")
+    assert review(capsys, repository, logs, base=in_step).code == 0
+    TIGHTER.make(repository.root)
+    done = review(capsys, repository, logs, base=in_step)
+    assert done.code == 2
+    assert "the table 'thresholds' is not what the policy says; run `phasegate docs`" in done.err
+
+
+def test_without_logs_the_shipped_sample_is_replayed(
+    repository: PolicyRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([TIGHTER])
+    where = ("--base", "base", "--policy", repository.policy, "--no-cache", "--format", "json")
+    assert phasegate(capsys, "review", *where).code == 3  # no logs, and no sample either
+    shutil.copytree(ROOT / "tests/samples", repository.root / "tests/samples")
+    done = phasegate(capsys, "review", *where)
+    assert done.code == 0, done.err
+    assert done.document["consequences"]["source"] == "the sample in tests/samples/autosave"
+    assert done.document["consequences"]["events"] > 5_000
+
+
+def test_what_people_would_read_is_shown_for_every_phase(
+    repository: PolicyRepository, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([Edit("policy/templates/autosave-warn.j2", "nearing limits", "close to its limits")])
+    done = review(capsys, repository, logs, "--format", "json")
+    told = [(row["notice"], row["phase"], row["situation"]) for row in done.document["templates"]]
+    assert told == [("autosave-warn", "A", "warn"), ("autosave-warn", "B", "warn")]
+    lines = done.document["templates"][0]["diff"].splitlines()
+    assert any(line.startswith("-⚠️ AutoSave A nearing limits") for line in lines)
+    assert any(line.startswith("+⚠️ AutoSave A close to its limits") for line in lines)
+
+
+def test_the_engine_that_judged_so_far_is_in_the_ledger(
+    repository: PolicyRepository, logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([])
+    ledger = tmp_path / "ledger.jsonl"
+    checked = ("--policy", repository.policy, "--logs", logs, "--as-of", AS_OF, "--ledger", ledger)
+    assert phasegate(capsys, "check", "--phase", "C", "--record", "--no-cache", *checked).code == 0
+    assert review(capsys, repository, logs, "--ledger", ledger).code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("checker.analyzer.governed.engine_version", lambda: "9.9.9")
+        done = review(capsys, repository, logs, "--ledger", ledger, "--format", "json")
+    assert done.code == 1
+    assert [(row["rule"], row["direction"], row["after"]) for row in done.document["changes"]] == [
+        ("engine", "unknown", "9.9.9")
+    ]
 
 
 def test_a_sweep_counts_outcomes_over_a_range(
