@@ -16,11 +16,11 @@ from checker.errors import UsageError
 from checker.governance.approvals import required
 from checker.governance.other_changes import signer_change
 from checker.governance.query_same import canonical
+from checker.reporter.notice_diff import same_words
 from checker.reviewing.compare import compare
 from checker.reviewing.replaying import Span
 from checker.reviewing.review import Asked, consequences_of, review, reviewed_of
 from checker.reviewing.revision import authors_of, both_revisions
-from checker.reporter.notice_diff import same_words
 from tests.batches import FIRST, WINDOW, closed, write_batches
 from tests.commands import phasegate
 from tests.policy_repository import POLICY_FILE, Edit, PolicyRepository, make_repository

@@ -21,11 +21,10 @@ from checker.governance.rule_kinds import Sides
 from checker.governance.validation import validate_governed
 from checker.policy.model import Policy
 from checker.policy.yaml_tree import Tree, read_yaml
-from checker.reporter.notice_diff import Situation, renderings
+from checker.reporter.notice_diff import Situation, renderings, same_words
 from checker.reporter.notice_tells import template_faults
 from checker.reviewing.revision import SIGNERS, Revision
 from checker.reviewing.schemas import schema_changes_of
-from checker.reporter.notice_diff import same_words
 from checker.schemas import tool_schema
 from checker.units import shortened
 
