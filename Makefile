@@ -45,8 +45,8 @@ validate: $(READY) ## Check the governed files and the documents.
 	@$(BIN)/phasegate validate --policy $(POLICY)
 
 review: $(READY) ## Review by its consequences what changed in the policy since BASE (origin/main).
-	@$(if $(AS_OF),echo "no batches in logs/$(TARGET)/: reviewing over the sample with $(LOGS)" >&2;) \
-	$(BIN)/phasegate review --base '$(BASE)' $(SOURCE)
+	@$(if $(AS_OF),echo "no batches in logs/$(TARGET)/: reviewing over the sample in $(SAMPLE)" >&2;) \
+	$(BIN)/phasegate review --base '$(BASE)' $(subst --as-of,--until,$(SOURCE))
 
 fuzz: $(READY) ## Fuzz the readers of policies, schemas and lines, SECONDS (20) each.
 	@set -e; for target in policy event_schema lines batch; do \

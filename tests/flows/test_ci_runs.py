@@ -160,7 +160,7 @@ def gate(tmp_path: Path) -> Runner:
     """A runner with the inputs of policy-gate.yml, its logs and its clock at the paths of this repository."""
     inputs: dict[str, Any] = step(GATE_FILE, "Review")["with"]
     assert inputs["logs"].removeprefix("tool/") == SAMPLE.relative_to(ROOT).joinpath("logs").as_posix()
-    given = inputs | {"logs": str(SAMPLE / "logs"), "as-of": (SAMPLE / "as-of").read_text().strip(), "authors": "ada"}
+    given = inputs | {"logs": str(SAMPLE / "logs"), "until": (SAMPLE / "as-of").read_text().strip(), "authors": "ada"}
     return Runner(tmp_path, given | {"since": "2026-01-02T06:00:00Z"})  # hours, not a week: the suite has others to run
 
 
@@ -168,7 +168,7 @@ def test_the_clock_is_the_samples(tmp_path: Path) -> None:
     runner = Runner(tmp_path, {})
     (runner.workspace / "tool").symlink_to(ROOT)
     assert runner.run("Find the logs", GATE_FILE).returncode == 0
-    assert runner.known["steps.logs.outputs.as-of"] == (SAMPLE / "as-of").read_text().strip()
+    assert runner.known["steps.logs.outputs.until"] == (SAMPLE / "as-of").read_text().strip()
     runner.known["github.event.pull_request.number"] = "12"
     assert runner.run("Say which pull request it was", GATE_FILE).returncode == 0
     assert (runner.workspace / "policy-gate" / "number").read_text() == "12\n"

@@ -222,3 +222,14 @@ def test_what_was_not_reviewed_is_not_approved(
     done = approve(keys["sre"], "SRE")
     assert done.code == 1
     assert "there is nothing to approve" in done.err
+
+
+def test_an_approval_of_today_holds_over_old_logs(
+    repository: PolicyRepository, keys: dict[str, Key], logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([Edit(POLICY_FILE, "B: 2.0, C: 1.8}", "B: 2.1, C: 1.8}")])
+    where = ("--base", "base", "--policy", repository.policy)
+    words = ("--role", "SRE", "--by", "Ada", "--reason", "measured twice", "--key", keys["sre"].file)
+    assert phasegate(capsys, "approve", *words, *where).code == 0
+    span = ("--logs", logs, "--until", AS_OF, "--no-cache")
+    assert phasegate(capsys, "review", *where, *span).code == 0
