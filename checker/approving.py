@@ -11,7 +11,7 @@ from checker.acting import Person, append, incident_called
 from checker.analyzer.governed import Governed
 from checker.errors import Refused, UsageError
 from checker.governance.approval_document import Entry
-from checker.governance.approval_files import add_approval, find_approvals, project_verifier
+from checker.governance.approval_files import add_approval, entries_of, find_approvals, project_verifier
 from checker.governance.approval_subjects import (
     Reviewed,
     Terms,
@@ -64,7 +64,7 @@ def approve_advance(
 
     def payload_for(state: LedgerState) -> bytes | None:
         current = _phase_to_leave(governed, state, phase, role)
-        if not is_signed(policy, current) or role in approvals_that_count(governed, state, at).roles:
+        if not _needs_signature(policy, current, signing) or role in approvals_that_count(governed, state, at).roles:
             return None
         return advance_payload(policy.target, current, state.entered_at, governed.judging_digest, terms)
 
@@ -109,8 +109,8 @@ def approve_incident(
         incident = incident_called(state, incident_id)
         roles = tuple(dict.fromkeys(role for phase in policy.phases for role in phase.approvers))
         _check_role(role, roles, "this policy")
-        is_given = role in incident_approvals(policy, state, incident.id, verify_at).roles
-        if is_given or not is_signed(policy, incident.phase):
+        is_needed = _needs_signature(policy, incident.phase, signing)
+        if not is_needed or role in incident_approvals(policy, state, incident.id, verify_at).roles:
             return None
         return incident_payload(policy.target, incident.id, terms)
 
@@ -131,7 +131,7 @@ def approve_incident(
 
 
 def approve_change(
-    base: Governance,
+    base: Policy,
     head: Policy,
     reviewed: Reviewed,
     signers: bytes,
@@ -145,20 +145,19 @@ def approve_change(
     `base` and `signers` (its allowed_signers) are those of the base, and so is who may speak for a role. Raises
     UsageError, and Refused where the approval would not count: nothing is written then.
     """
-    _check_role(role, tuple(base.people), "a change (governance.people of the base)")
+    governance, verify = base.governance, verifier(signers, at)
+    _check_role(role, tuple(governance.people), "a change (governance.people of the base)")
     if not person.reason:
         raise UsageError("--reason: say why the change may be made; it is signed with the approval")
-    terms, verify = _terms(base, role, person, signing, at), verifier(signers, at)
-    signature = _signature(
-        base, change_payload(reviewed, terms), terms, signing, verify, "it is of a change of the policy"
-    )
-    entry = Entry(terms, signature)
-    found = find_approvals(head, reviewed.digest)
-    earlier = found.document.entries if found.document else ()
-    if judged((*earlier, entry), reviewed, base, verify, at)[-1].refused:
-        return f"{person.by} has approved the change for {role} already ({found.path}); nothing was written"
-    add_approval(head, reviewed, entry)
-    return f"approved: {role}, the change {reviewed.digest[:12]}; commit {found.path} with it"
+    terms = _terms(governance, role, person, signing, at)
+    payload = change_payload(reviewed, terms)
+    entry = Entry(terms, _signature(governance, payload, terms, signing, verify, "it is of a change of the policy"))
+    earlier, spent = entries_of(head, reviewed.digest), entries_of(base, reviewed.digest)
+    if judged((*earlier, entry), reviewed, governance, verify, at, spent)[-1].refused:
+        path = find_approvals(head, reviewed.digest).path
+        return f"{person.by} has approved the change for {role} already ({path}); nothing was written"
+    path = add_approval(head, reviewed, entry).relative_to(head.root).as_posix()
+    return f"approved: {role}, the change {reviewed.digest[:12]}; commit {path} with it"
 
 
 def _phase_to_leave(governed: Governed, state: LedgerState, phase: str | None, role: str) -> str:
@@ -170,6 +169,15 @@ def _phase_to_leave(governed: Governed, state: LedgerState, phase: str | None, r
         raise Refused(f"the current phase is {current}; there is no advance out of {phase or current} to approve")
     _check_role(role, governed.policy.phase(current).approvers, f"phase {current}")
     return current
+
+
+def _needs_signature(policy: Policy, phase: str, signing: Signing) -> bool:
+    """Whether an approval in `phase` is signed. Raises UsageError where one that is not should expire."""
+    if is_signed(policy, phase):
+        return True
+    if signing.expires is not None:
+        raise UsageError("--expires: an approval that is not signed does not expire; leave it out")
+    return False
 
 
 def _terms(governance: Governance, role: str, person: Person, signing: Signing, at: datetime) -> Terms:

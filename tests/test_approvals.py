@@ -16,7 +16,13 @@ from checker.analyzer.governed import load_governed
 from checker.approving import Signing, approve_change
 from checker.errors import PhasegateError, Refused, UsageError
 from checker.governance.approval_document import Document, Entry, Found, document_text, file_name, read_document
-from checker.governance.approval_files import add_approval, find_approvals, names_of_approvals, signers_of
+from checker.governance.approval_files import (
+    MAX_TOLD,
+    add_approval,
+    find_approvals,
+    names_of_approvals,
+    signers_of,
+)
 from checker.governance.approval_subjects import (
     Reviewed,
     Terms,
@@ -25,7 +31,6 @@ from checker.governance.approval_subjects import (
     canonical,
     change_payload,
     incident_payload,
-    review_digest,
     signers_digest,
 )
 from checker.governance.approvals import NOBODY, approvals_of, required
@@ -391,7 +396,7 @@ def test_a_key_that_was_revoked(scene: Scene) -> None:
 
 def test_a_digest_is_of_everything_that_was_reviewed() -> None:
     digests = {
-        review_digest(*[*words[:1], signers, *words[1:]])
+        Reviewed(words[0], signers_digest(signers), *words[1:]).digest
         for words in (
             ("a" * 64, "c" * 64, "loosening", "1.5.0"),
             ("d" * 64, "c" * 64, "loosening", "1.5.0"),
@@ -534,7 +539,7 @@ def test_a_file_of_something_else_is_told_of(head: Policy, scene: Scene) -> None
 def approve(head: Policy, scene: Scene, key: str | None, role: str = SRE, **more: object) -> str:
     person = Person(key or "nobody", str(more.get("reason", "seen")))
     signing = Signing(scene.keys[key].file if key else None, more.get("expires"))  # type: ignore[arg-type]
-    return approve_change(BASE.governance, head, REVIEWED, scene.signers, role, person, signing, NOW)
+    return approve_change(BASE, head, REVIEWED, scene.signers, role, person, signing, NOW)
 
 
 def test_a_change_is_approved_into_its_file(head: Policy, scene: Scene) -> None:
@@ -567,3 +572,15 @@ def test_an_approval_that_would_not_count_is_not_written(
         approve(head, scene, key, **dict(more))  # type: ignore[arg-type]
     assert told in str(caught.value)
     assert not (head.root / NAME).exists()
+
+
+def test_of_many_strangers_the_first_are_read_and_the_rest_are_counted(head: Policy) -> None:
+    folder = head.path.parent / "approvals"
+    folder.mkdir()
+    for number in range(MAX_TOLD + 3):
+        (folder / f"{number:05}.yaml").write_text("")
+    (folder / f"{MAX_TOLD:05}.yaml").unlink()
+    (folder / f"{MAX_TOLD:05}.yaml").mkdir()  # whose fault would be another
+    found = find_approvals(head, REVIEWED.digest, known=())
+    assert len({problem.partition(".yaml")[0] for problem in found.problems[:-1]}) == MAX_TOLD
+    assert found.problems[-1] == "policy/approvals: 3 more new files, which were not read"

@@ -17,7 +17,7 @@ TEXT = " ".join(PAGE.split())
 ROWS = re.findall(r"^\| ([^|]+) \| (`[^|]+`) \|$", PAGE, re.MULTILINE)
 TESTS = "".join(
     (ROOT / "tests" / f"{name}.py").read_text("utf-8")
-    for name in ("test_approvals", "test_signatures", "flows/test_signed_advance")
+    for name in ("test_approvals", "test_signatures", "flows/test_signed_advance", "flows/test_review_approvals")
 )
 
 

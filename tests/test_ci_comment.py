@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -203,6 +205,15 @@ def test_one_line_that_is_too_long_is_cut_as_well(hub: Hub) -> None:
     assert len(hub.body()) < 65_536
 
 
+@pytest.mark.parametrize("letter", ["@", "@a", "😀", "&#64;"])
+def test_whatever_it_holds_github_takes_it(letter: str, hub: Hub) -> None:
+    """What is refused leaves an older comment standing. GitHub counts UTF-16 code units."""
+    hub.review.write_text(f"{MARKER}\n" + f"{letter * 20}\n" * 3_000, "utf-8")
+    body = hub.body()
+    assert "the whole is kept with the run" in body
+    assert 50_000 < len(body.encode("utf-16-le")) // 2 < 65_536
+
+
 def test_mentions_reach_nobody_and_control_characters_are_left_out(hub: Hub) -> None:
     hub.review.write_bytes(f"{MARKER}\nping @ada and @org/team \x00\x1b[31m \u202eevil\r\n".encode() + b"\xff\n")
     body = hub.body()
@@ -210,6 +221,33 @@ def test_mentions_reach_nobody_and_control_characters_are_left_out(hub: Hub) -> 
     assert "@org" not in body
     assert "ada" in body
     assert not {"\x00", "\x1b", "\u202e", "\r"} & set(body)
+
+
+@pytest.mark.parametrize(
+    "mention",
+    [
+        "@ada",
+        "&#64;ada",
+        "&#0064;ada",
+        "&#x40;ada",
+        "&#X40ada",
+        "&commat;ada",
+        "@&#97;da",
+        "@\u00a0ada",
+        "\\@ada",
+        "&#\x0064;ada",
+    ],
+)
+def test_no_spelling_of_a_mention_reaches_anybody(mention: str, hub: Hub) -> None:
+    hub.review.write_text(f"{MARKER}\nping {mention} <b>{mention}</b>\n", "utf-8")
+    read = html.unescape(hub.body())
+    assert not re.search(r"@(?!\u200b)", read)
+
+
+def test_a_comment_whose_author_is_gone_is_somebody_elses(hub: Hub) -> None:
+    hub.comments = [{"id": 1, "user": None, "body": MARKER}, {"id": 2, "user": {"login": BOT}, "body": None}]
+    hub.body()
+    assert [words[0] for words in hub.written] == ["POST"]
 
 
 def test_a_review_of_the_same_job_is_written_as_it_is(hub: Hub) -> None:

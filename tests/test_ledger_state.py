@@ -270,14 +270,14 @@ def test_judging_digest_changed_at(decisions: list[tuple[str, str]], current: st
     ],
 )
 def test_approvals_of_an_advance(builder: LedgerBuilder, current: str, roles: set[str]) -> None:
-    assert builder.state().advance_approvals(digest(current)) == roles
+    assert {row.role for row in builder.state().approvals_of_advance(digest(current))} == roles
 
 
 @pytest.mark.parametrize(("subject", "roles"), [("advance", {"SRE"}), ("change", set()), ("incident", set())])
 def test_an_approval_of_something_else_is_none_of_an_advance(subject: str, roles: set[str]) -> None:
     bound = {"judging_digest": digest("policy-1"), "governed_digest": digest("policy-1"), "incident": "incident-1"}
     state = in_phase().record("approval", {"subject": subject, "role": "SRE", "by": "Ada", **bound}).state()
-    assert state.advance_approvals(digest("policy-1")) == roles
+    assert {row.role for row in state.approvals_of_advance(digest("policy-1"))} == roles
 
 
 def test_approvals_of_incidents_and_changes_outlive_the_phase() -> None:

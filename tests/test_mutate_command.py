@@ -215,3 +215,7 @@ def test_at_least_goes_with_mutate_alone(root: Path) -> None:
     found = CliRunner().invoke(cli, ordered).exception
     assert isinstance(found, PhasegateError)
     assert found.exit_code == 2
+
+
+def test_at_least_is_a_number(root: Path) -> None:
+    assert run(root, "--at-least", "nan") == (2, "--at-least nan: expected a number from 0 to 100")

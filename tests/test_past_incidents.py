@@ -17,7 +17,7 @@ from checker.schemas import tool_schema, validate
 from tests.decisions import LENGTH, decision, policy
 from tests.test_policy_schema import _objects
 
-LATENESS = timedelta(minutes=5)
+LATENESS = (timedelta(minutes=5), timedelta(minutes=5))
 POLICY = policy()
 SCHEMA = tool_schema("incidents")
 
@@ -74,6 +74,12 @@ def test_the_first_window_that_overlaps_and_rolls_back(
     assert (found.base, found.head) == (expected, Detection(None, None))
     (turned,), _ = outcomes([incident(begins, ends)], [replay("----", marks)], LATENESS)
     assert (turned.base, turned.head) == (Detection(None, None), expected)
+
+
+def test_each_side_waits_as_long_as_its_own_policy_says() -> None:
+    waits = timedelta(minutes=5), timedelta(minutes=60)
+    (found,), _ = outcomes([incident("12:15", "12:30")], [replay("-R-", "-R-")], waits)
+    assert [side.caught_at for side in (found.base, found.head)] == [at("12:35"), at("13:30")]
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,20 @@ def test_a_change_cannot_take_a_past_incident_away(repository: PolicyRepository,
     with both_revisions(repository.policy, "with-incidents", head) as (_, before, after):
         made = consequences_of(compare_sound(before, after), span, Asked((), frozenset(), at))
     assert {row.id for row in made.incidents} == {"INC-1", "INC-2", "INC-9"}
+
+
+def test_a_phase_that_is_named_twice_is_replayed_once(repository: PolicyRepository, logs: Path) -> None:
+    lower = Edit(POLICY_FILE, "B: 2.0, C: 1.8}", "B: 1.65, C: 1.6}")
+    made = found(repository, logs, lower, phases=("B", "B"))
+    assert [row.phase for row in made.replays] == ["B"]
+    assert [flip.window.start for flip in made.flips] == starts([10, 11])
+
+
+def test_a_change_that_judges_later_catches_an_incident_later(
+    repository: PolicyRepository, logs: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "incidents.yaml"
+    file.write_text(INCIDENTS, encoding="utf-8")
+    made = found(repository, logs, Edit(POLICY_FILE, "lateness: 5m", "lateness: 10m"), incidents=file)
+    met = {row.id: (row.base.late, row.head.late) for row in made.incidents}
+    assert met["INC-1"] == (timedelta(minutes=30), timedelta(minutes=35))

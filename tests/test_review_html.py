@@ -16,6 +16,7 @@ from checker.cli.formats.review_page.page import render_page
 from checker.cli.formats.review_page.strips import strip_rows
 from checker.cli.formats.review_words import ReviewOptions
 from checker.governance.reviewed import Review
+from checker.model import Window
 from checker.reporter.charts import INSTALL
 from tests import reviews
 from tests.attacking.readers import acted_on
@@ -128,8 +129,19 @@ def test_windows_of_the_same_time_of_day_stand_below_each_other() -> None:
 def test_a_side_without_the_phase_says_so() -> None:
     replay = replace(reviews.consequences(2).replays[0], base=())
     (row,) = strip_rows(replay)
-    assert row.strips[0].told == "base, 2014-03-07: 0 windows: no such phase"
+    assert row.strips[0].told == "base, 2014-03-07: 0 windows: not replayed"
     assert {cell.cls for cell in row.marks} == {""}
+
+
+def test_windows_of_two_lengths_stand_in_rows_of_their_own() -> None:
+    told = reviews.consequences(4).replays[0]
+    longer = tuple(replace(made, window=Window(made.window.start, told.base[1].window.end)) for made in told.head[:1])
+    rows = list(strip_rows(replace(told, head=longer)))
+    assert [[strip.told.split(": ", 1)[1] for strip in row.strips] for row in rows] == [
+        ["4 windows: 4 warn", "0 windows: not replayed"],
+        ["0 windows: not replayed", "1 window: 1 ok"],
+    ]
+    assert [len(row.marks) for row in rows] == [96, 48]
 
 
 def test_both_values_and_both_limits_are_drawn(rich_page: str) -> None:

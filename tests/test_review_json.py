@@ -12,6 +12,7 @@ from checker.cli import say
 from checker.cli.formats.review_json import render_json
 from checker.cli.formats.review_words import ReviewOptions
 from checker.governance.reviewed import Review
+from checker.model import Window
 from checker.schemas import tool_schema, validate
 from tests import reviews
 from tests.attacking.readers import acted_on, commands_taken
@@ -87,3 +88,22 @@ def test_a_value_that_json_cannot_hold_is_null() -> None:
     found = document(reviews.review(consequences=reviews.consequences(1, flips=(flip,))))
     told = found["consequences"]["flips"][0]
     assert (told["value_before"], told["limit_after"]) == (None, None)
+
+
+def test_windows_of_two_lengths_are_not_taken_for_one_another() -> None:
+    review = reviews.rich(4, "C")
+    assert review.consequences is not None
+    told = review.consequences.replays[0]
+    longer = tuple(replace(made, window=Window(made.window.start, told.base[1].window.end)) for made in told.head[:1])
+    changed = replace(review, consequences=replace(review.consequences, replays=(replace(told, head=longer),)))
+    found = document(changed)["consequences"]["replays"][0]["windows"]
+    sides = [
+        (row["start"][11:16], row["end"][11:16], row["base"] is not None, row["head"] is not None) for row in found
+    ]
+    assert sides == [
+        ("00:00", "00:15", True, False),
+        ("00:00", "00:30", False, True),
+        ("00:15", "00:30", True, False),
+        ("00:30", "00:45", True, False),
+        ("00:45", "01:00", True, False),
+    ]

@@ -78,13 +78,14 @@ def command(
 
     governed = read_governed(policy)
     check_target(governed, target)
+    person, signing, at = Person(by, reason or ""), Signing(key, expires), clock(as_of)
     if base is not None:
         check_alone({"--incident": incident, "--phase": phase})
-        person, signing = Person(by, reason or ""), Signing(key, expires)
-        say.text(approved_change(policy, base, digest, role, person, signing, ledger, clock(as_of)))
+        say.text(approved_change(policy, base, digest, role, person, signing, ledger, at))
         return
+    if digest is not None:
+        raise UsageError("--digest: says what was reviewed of a change; give its --base as well")
     file, _ = ledger_to_act_on(governed, ledger)
-    person, at, signing = Person(by, reason or ""), clock(as_of), Signing(key, expires)
     if incident is not None:
         say.text(approve_incident(governed.policy, file, incident, role, person, at, signing))
     else:
@@ -119,10 +120,10 @@ def approved_change(
         raise UsageError(f"--digest {digest!r}: give at least its first {SHORTEST_DIGEST} digits")
     with both_revisions(policy, base, None) as (_, before, after):
         compared = compare(before, after, engine_of(ledger))
-    reviewed = reviewed_of(compared)
-    if digest is not None and not reviewed.digest.startswith(digest.lower()):
-        raise Refused(f"what lies here is {reviewed.digest}, not what was reviewed ({digest}); review it again")
-    if not compared.direction.needs_approval:
-        raise Refused(f"the change is {compared.direction.value}: there is nothing to approve")
-    governance, head = compared.before.policy.governance, compared.after.policy
-    return approve_change(governance, head, reviewed, before.signers, role, person, signing, at)
+        reviewed = reviewed_of(compared)
+        if digest is not None and not reviewed.digest.startswith(digest.lower()):
+            raise Refused(f"what lies here is {reviewed.digest}, not what was reviewed ({digest}); review it again")
+        if not compared.direction.needs_approval:
+            raise Refused(f"the change is {compared.direction.value}: there is nothing to approve")
+        policies = compared.before.policy, compared.after.policy
+        return approve_change(*policies, reviewed, before.signers, role, person, signing, at)

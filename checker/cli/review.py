@@ -23,7 +23,7 @@ from checker.cli.common import (
     progress_line,
     threads_option,
 )
-from checker.cli.sources import source_arguments
+from checker.cli.sources import clock_in, named_folder, source_arguments
 from checker.errors import CannotDecide, UsageError
 
 if TYPE_CHECKING:
@@ -222,27 +222,17 @@ def _logs(governed: Governed, root: Path, logs: Path | None) -> tuple[Path, str,
     Raises CannotDecide where there is nothing to replay.
     """
     from checker.analyzer.batches import LogFolder
-    from checker.windows import parse_iso
 
     target = governed.policy.target
     own = root / "logs" / target
     sample = root / "tests" / "samples" / target
     if logs is not None and not logs.is_dir():
         raise UsageError(f"--logs {logs}: there is no such folder")
-    for folder, shown in ((logs, _named(logs, root)), (own, f"logs/{target}")):
+    for folder, shown in ((logs, named_folder(logs, root)), (own, f"logs/{target}")):
         if folder is not None and (folder == logs or (folder.is_dir() and LogFolder(folder).batches)):
             return folder, shown, None
     if (sample / "as-of").is_file() and (sample / "logs").is_dir():
-        at = parse_iso((sample / "as-of").read_text().strip())
-        return sample / "logs", f"the sample in tests/samples/{target}", at
+        return sample / "logs", f"the sample in tests/samples/{target}", clock_in(root, f"tests/samples/{target}/as-of")
     raise CannotDecide(
         f"no batches in logs/{target}, and no sample: nothing can be replayed; name a folder with --logs"
     )
-
-
-def _named(logs: Path | None, root: Path) -> str:
-    """The folder as others know it: by its path in the project, else by its name; no path of this machine."""
-    if logs is None:
-        return ""
-    place = logs.resolve()
-    return place.relative_to(root).as_posix() if place.is_relative_to(root) else f"…/{place.parent.name}/{place.name}"

@@ -12,7 +12,8 @@ import click
 from click.core import ParameterSource
 
 from checker.cli.common import NO_LEDGER
-from checker.windows import iso, stamp
+from checker.errors import UsageError
+from checker.windows import iso, parse_iso, stamp
 
 if TYPE_CHECKING:
     from checker.policy.model import Policy
@@ -39,6 +40,24 @@ def _text(value: object) -> str:
 def shown_folder(policy: Policy, logs: Path | None) -> str:
     """The folder of batches as it was given, else the project's own, as it is reached from here."""
     return str(logs) if logs else os.path.relpath(policy.root / "logs" / policy.target)
+
+
+def named_folder(logs: Path | None, root: Path) -> str:
+    """The folder as others know it: by its path in the project `root`, else by its name; no path of this machine."""
+    if logs is None:
+        return ""
+    place = logs.resolve()
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else f"…/{place.name}"
+
+
+def clock_in(root: Path, shown: str) -> datetime:
+    """The time in the project's file `shown`, which goes with its sample of logs. Raises UsageError for none."""
+    from checker.policy.governed_text import read_governed_text
+
+    try:
+        return parse_iso((read_governed_text(root, shown).text or "").strip())
+    except ValueError:
+        raise UsageError(f"{shown}: is no time such as 2026-01-02T11:45:00Z; name logs with --logs") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ def command(
     Exits with 0 where all passed, 1 where one failed or a query has no tests, 2 for faulty files, 3 where nothing was
     tested. With --mutate: 0 where enough was noticed, 1 where not, 3 where there is nothing to nudge.
     """
+    if at_least is not None and math.isnan(at_least):  # which a range of click's lets pass
+        raise UsageError("--at-least nan: expected a number from 0 to 100")
     if at_least is not None and not mutate:
         raise UsageError("--at-least is a share of mutants; give it with --mutate")
     from checker.querytest.suite import FOLDER, read_suite

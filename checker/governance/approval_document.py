@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,7 +16,6 @@ from checker.schemas import Fault, tool_schema, validate
 from checker.windows import iso, parse_iso
 
 FOLDER = "approvals"
-_NAME = re.compile(r"([0-9a-f]{64})\.yaml")
 _HEAD = "# Written by `phasegate approve`. Any word that is changed voids the signature below it.\n"
 
 
@@ -102,12 +100,6 @@ def _complaints(document: Document, path: str) -> Iterator[str]:
         yield f"lies under the wrong name: its digest is {document.digest}; no approval in it counts"
     if document.reviewed.digest != document.digest:
         yield f"was edited: what it says was reviewed comes to {document.reviewed.digest}, not to its digest"
-
-
-def digest_in(name: str) -> str | None:
-    """The digest in a file's name, None where it has none."""
-    match = _NAME.fullmatch(name)
-    return match[1] if match else None
 
 
 def document_text(document: Document) -> str:

@@ -23,11 +23,12 @@ from checker.governance.signatures import verifier
 from checker.policy.governed_text import Refused, governed_bytes, read_governed_text
 from checker.policy.model import Policy
 from checker.regular import is_link
-from checker.units import plain
+from checker.units import counted, plain
 from checker.whole_file import write_whole
 
 SIGNERS = "allowed_signers"
 MAX_FILES = 10_000
+MAX_TOLD = 50  # new files that are read to say what they are; a change may bring any number
 
 
 def signers_of(policy: Policy) -> bytes:
@@ -81,6 +82,12 @@ def find_approvals(policy: Policy, digest: str, known: Collection[str] | None = 
     return Found(path, found.document, (*found.problems, *strangers))
 
 
+def entries_of(policy: Policy, digest: str) -> tuple[Entry, ...]:
+    """The approvals of `digest` that lie beside `policy`; none where the file cannot be used."""
+    found = find_approvals(policy, digest)
+    return found.document.entries if found.document else ()
+
+
 def names_of_approvals(policy: Policy) -> frozenset[str]:
     """The names of what lies in the approvals' folder beside `policy`; none where there is no folder."""
     folder = policy.path.parent / FOLDER
@@ -120,8 +127,9 @@ def _read(root: Path, path: str) -> Found:
 
 
 def _strangers(policy: Policy, digest: str, known: Collection[str]) -> Iterator[str]:
-    """Files of the folder that base has not, and that are not the one of `digest`."""
-    for name in sorted(names_of_approvals(policy) - {file_name(digest), *known}):
+    """What the files are that base has not, but for the one of `digest`: the first by name, and how many more."""
+    names = sorted(names_of_approvals(policy) - {file_name(digest), *known})
+    for name in names[:MAX_TOLD]:
         path = plain(f"{_shown(policy)}/{FOLDER}/{name}")
         found = _read(policy.root, f"{_shown(policy)}/{FOLDER}/{name}")
         if found.document is None:
@@ -129,6 +137,8 @@ def _strangers(policy: Policy, digest: str, known: Collection[str]) -> Iterator[
         else:
             told = f"is of digest {found.document.digest}, not of what is reviewed here ({digest})"
             yield f"{path}: {told}: base or head has changed since; approve again"
+    if len(names) > MAX_TOLD:
+        yield f"{_shown(policy)}/{FOLDER}: {counted(len(names) - MAX_TOLD, 'more new file')}, which were not read"
 
 
 def _shown(policy: Policy) -> str:

@@ -62,11 +62,6 @@ class Reviewed:
         return sha256(canonical({"subject": "policy_change", **asdict(self)})).hexdigest()
 
 
-def review_digest(governed_digest: str, signers: bytes, base_digest: str, direction: str, engine: str) -> str:
-    """The digest that approvals are bound to; `signers` are the bytes of head's policy/allowed_signers."""
-    return Reviewed(governed_digest, signers_digest(signers), base_digest, direction, engine).digest
-
-
 def signers_digest(signers: bytes) -> str:
     """SHA-256 of the bytes of policy/allowed_signers; of none where there is no such file."""
     return sha256(signers).hexdigest()

@@ -5,7 +5,7 @@ People, rules and durations are those of the base. Whatever cannot be told makes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +19,7 @@ from checker.policy.model import Policy
 from checker.schemas import listed
 from checker.units import counted
 
+SPENT = "lies in the base: it was given for a change that was merged before; approve again"
 NOBODY = "(no role)"  # asked for where the base names no approver at all: nobody can approve
 
 
@@ -70,11 +71,13 @@ def approvals_of(
     verify: Verify,
     authors: AbstractSet[str],
     as_of: datetime,
+    spent: Collection[Entry] = (),
 ) -> Approvals:
     """Who must approve, who has, and whether that is enough. Raises nothing for what the approvals' file holds.
 
     `found` is the file of `reviewed.digest` in head, `verify` asks base's policy/allowed_signers. `authors` are all
-    names of those who made the change (e-mail addresses, logins): an approval of theirs counts, but not alone.
+    names of those who made the change (e-mail addresses, logins): an approval of theirs counts, but not alone. `spent`
+    are the approvals of the same digest that base has.
     """
     asked = required(base, changes)
     people = {name.casefold() for name in authors if name.strip()}
@@ -86,7 +89,7 @@ def approvals_of(
             " base or head has changed since; approve again"
         )
     elif found.document is not None:
-        present = judged(found.document.entries, reviewed, base.governance, verify, as_of)
+        present = judged(found.document.entries, reviewed, base.governance, verify, as_of, spent)
     left = tuple(_left(row, present) for row in asked)
     objection = _alone(present, people) if asked else _unasked(reviewed)
     problems += [objection] if objection else []
@@ -95,9 +98,17 @@ def approvals_of(
 
 
 def judged(
-    entries: Iterable[Entry], reviewed: Reviewed, governance: Governance, verify: Verify, as_of: datetime
+    entries: Iterable[Entry],
+    reviewed: Reviewed,
+    governance: Governance,
+    verify: Verify,
+    as_of: datetime,
+    spent: Collection[Entry] = (),
 ) -> tuple[Signed, ...]:
-    """Each approval of `reviewed` with who gave it; a second one of the same person for the same role is refused."""
+    """Each approval of `reviewed` with who gave it; a second one of the same person for the same role is refused.
+
+    So are those that are `spent`: who brings a change again that was taken back after its merge has the old ones there.
+    """
     present: list[Signed] = []
     for entry in entries:
         terms = entry.terms
@@ -108,7 +119,7 @@ def judged(
             reason=terms.reason,
             signed_at=terms.signed_at,
             expires_at=terms.expires_at,
-            refused=answer.refused,
+            refused=SPENT if entry in spent else answer.refused,
             principals=answer.principals,
         )
         present.append(replace(signed, refused=signed.refused or _twice(signed, present)))

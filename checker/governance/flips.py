@@ -7,16 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from checker.governance.reviewed import Flip, GatePass, PhaseReplay, ValueChange, VerdictFlip
-from checker.model import Decision, Judgement
+from checker.model import Decision, Judgement, Window
 from checker.windows import closed_at
 
 Pair = tuple[Decision, Decision]
 
 
+def beside(replay: PhaseReplay) -> Iterator[tuple[Window, Decision | None, Decision | None]]:
+    """Each window that a side replayed, oldest first, with base's decision and head's.
+
+    Of two lengths, which a change of the policy's `window` makes, no window is another's.
+    """
+    base, head = ({decision.window: decision for decision in side} for side in (replay.base, replay.head))
+    for window in sorted(base.keys() | head.keys(), key=lambda window: (window.start, window.end)):
+        yield window, base.get(window), head.get(window)
+
+
 def pairs(replay: PhaseReplay) -> tuple[Pair, ...]:
     """Base's decision and head's for each window that both replayed, oldest first."""
-    base = {decision.window: decision for decision in replay.base}
-    return tuple((base[decision.window], decision) for decision in replay.head if decision.window in base)
+    return tuple((base, head) for _, base, head in beside(replay) if base is not None and head is not None)
 
 
 def flips(replay: PhaseReplay, units: Mapping[str, str]) -> Iterator[Flip]:

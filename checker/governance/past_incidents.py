@@ -43,13 +43,14 @@ def past_incidents(document: Mapping[str, Any]) -> tuple[PastIncident, ...]:
 
 
 def outcomes(
-    incidents: Sequence[PastIncident], replays: Sequence[PhaseReplay], lateness: timedelta
+    incidents: Sequence[PastIncident], replays: Sequence[PhaseReplay], lateness: tuple[timedelta, timedelta]
 ) -> tuple[tuple[IncidentOutcome, ...], FalseAlarms]:
     """How base and head meet each incident, and how often each asks for a rollback besides.
 
     An incident is caught by the first window that overlaps it and rolls back, in a replay of its phase, when that
-    window closes: `lateness` after its end. A false alarm is a run of windows that roll back one after the other, none
-    of which overlaps an incident of the phase or of the phase whose events were judged.
+    window closes: so long after its end as base's `lateness`, or head's, says. A false alarm is a run of windows that
+    roll back one after the other, none of which overlaps an incident of the phase or of the phase whose events were
+    judged.
     """
     met = tuple(_outcome(incident, replays, lateness) for incident in incidents)
     before = sum(_false_alarms(incidents, replay, replay.base) for replay in replays)
@@ -57,7 +58,9 @@ def outcomes(
     return met, FalseAlarms(before, after)
 
 
-def _outcome(incident: PastIncident, replays: Sequence[PhaseReplay], lateness: timedelta) -> IncidentOutcome:
+def _outcome(
+    incident: PastIncident, replays: Sequence[PhaseReplay], lateness: tuple[timedelta, timedelta]
+) -> IncidentOutcome:
     there = [replay for replay in replays if incident.struck(replay.phase)]
     sides = [decisions for replay in there for decisions in (replay.base, replay.head)]
     return IncidentOutcome(
@@ -67,8 +70,8 @@ def _outcome(incident: PastIncident, replays: Sequence[PhaseReplay], lateness: t
         incident.start,
         incident.end,
         any(_is_covered(incident, decisions) for decisions in sides),
-        _detection(incident, [made for replay in there for made in replay.base], lateness),
-        _detection(incident, [made for replay in there for made in replay.head], lateness),
+        _detection(incident, [made for replay in there for made in replay.base], lateness[0]),
+        _detection(incident, [made for replay in there for made in replay.head], lateness[1]),
     )
 
 

@@ -123,7 +123,7 @@ class FalseAlarms:
 
 @dataclass(frozen=True, slots=True)
 class PhaseReplay:
-    """Both replays of a phase, a decision for each window, oldest first and window for window beside each other.
+    """Both replays of a phase, a decision for each window, oldest first; `flips.beside` puts them beside each other.
 
     A side is empty where its policy has no such phase.
     """

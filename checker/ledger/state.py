@@ -75,10 +75,6 @@ class LedgerState:
         """
         return max((end for digest, end in self.judged_until.items() if digest != current_digest), default=None)
 
-    def advance_approvals(self, judging_digest: str) -> frozenset[str]:
-        """Roles that approved the advance out of the current phase under `judging_digest`, signed or not."""
-        return frozenset(approval.role for approval in self.approvals_of_advance(judging_digest))
-
     def approvals_of_advance(self, judging_digest: str) -> tuple[Approval, ...]:
         """Approvals of the advance out of the current phase under `judging_digest`, oldest first, signed or not."""
         return tuple(

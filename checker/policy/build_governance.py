@@ -1,4 +1,4 @@
-"""Builds the governance part of the policy from a document in which no fault was found; defaults are given here."""
+"""Builds the governance part of the policy from a document in which no fault was found."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 from checker.policy.durations import duration_of
 from checker.policy.governing import ApprovalRule, Governance, Sight
 
-DEFAULT_VALID_FOR = "30d"
+_DEFAULTS = Governance()
 
 
 def build_governance(governance: Mapping[str, Any]) -> Governance:
     """What the sound `governance` section says."""
+    valid_for = governance.get("valid_for")
     return Governance(
         people={role: tuple(people) for role, people in governance.get("people", {}).items()},
         signed_phases=tuple(governance.get("signed_phases", ())),
-        valid_for=duration_of(governance.get("valid_for", DEFAULT_VALID_FOR)),
+        valid_for=_DEFAULTS.valid_for if valid_for is None else duration_of(valid_for),
         rules=tuple(_rule(rule) for rule in governance.get("approvals", ())),
         sight=_sight(governance.get("sight", {})),
     )
@@ -28,4 +29,7 @@ def _rule(rule: Mapping[str, Any]) -> ApprovalRule:
 
 
 def _sight(sight: Mapping[str, Any]) -> Sight:
-    return Sight(float(sight.get("confidence", 0.95)), float(sight.get("blind_past", 2)))
+    return Sight(
+        float(sight.get("confidence", _DEFAULTS.sight.confidence)),
+        float(sight.get("blind_past", _DEFAULTS.sight.blind_past)),
+    )

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-LOOSENING, UNKNOWN = "loosening", "unknown"
-
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRule:

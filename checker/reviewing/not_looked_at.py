@@ -30,7 +30,8 @@ def judged_paths(governed: Governed) -> frozenset[str]:
 def not_looked_at(
     changed: Sequence[str], judged: frozenset[str], consequences: Consequences | None, queries: Sequence[str]
 ) -> Iterator[str]:
-    """A line each: files that differ and were not judged, queries without a population.
+    """A line each: files that differ and were not judged, logs that were replayed among them, queries without a
+    population.
 
     `queries` are those that changed and are a gate's.
     """
@@ -44,6 +45,10 @@ def not_looked_at(
     if consequences is None:
         yield "the consequences: nothing was replayed"
         return
+    logs = [path for path in changed if path.startswith(f"{consequences.source}/")]
+    if logs:
+        told = f"{counted(len(logs), 'file')} of the logs that were replayed changed: {_names(logs)}"
+        yield f"{told}: whoever writes them writes the consequences"
     for row in consequences.populations:
         if row.entered is None:
             yield f"which rows enter or leave {row.query} in phase {row.phase}: it {row.why}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from checker.analyzer.governed import Governed
 from checker.errors import CannotDecide, UsageError
-from checker.governance.approval_files import find_approvals, names_of_approvals
+from checker.governance.approval_files import entries_of, find_approvals, names_of_approvals
 from checker.governance.approval_subjects import Reviewed, base_digest, signers_digest
 from checker.governance.approvals import approvals_of
 from checker.governance.flips import flips, gate_pass, samples_of, value_changes, verdict_flips
@@ -135,7 +135,8 @@ def _approvals(compared: Compared, asked: Asked) -> Approvals:
     base = compared.before.policy
     verify = verifier(compared.base.signers, asked.as_of)
     found = find_approvals(compared.after.policy, reviewed.digest, names_of_approvals(base))
-    return approvals_of(base, reviewed, compared.changes, found, verify, asked.authors, asked.as_of)
+    spent = entries_of(base, reviewed.digest)
+    return approvals_of(base, reviewed, compared.changes, found, verify, asked.authors, asked.as_of, spent)
 
 
 def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequences:
@@ -156,7 +157,8 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
     if before.policy.window != after.policy.window:
         left_out = {**left_out, **dict.fromkeys(phases, "the window's length changed; no two windows can be compared")}
     incidents = _incidents(compared, asked)
-    met, false_alarms = outcomes(incidents, replays, after.policy.lateness)
+    lateness = before.policy.lateness, after.policy.lateness
+    met, false_alarms = outcomes(incidents, replays, lateness)
     return Consequences(
         since=span.since,
         until=span.until,
@@ -165,7 +167,7 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
         replays=replays,
         flips=tuple(flip for replay in replays for flip in flips(replay, units)),
         verdict_flips=tuple(flip for replay in replays for flip in verdict_flips(replay)),
-        gates=tuple(gate_pass(replay, (before.policy.lateness, after.policy.lateness)) for replay in replays),
+        gates=tuple(gate_pass(replay, lateness) for replay in replays),
         values=tuple(row for replay in replays for row in value_changes(replay, units)),
         populations=rows,
         incidents=met,
@@ -177,7 +179,7 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
 def _phases(compared: Compared, span: Span, seen: Mapping[str, int]) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """The phases to replay, and why others are not."""
     names = tuple(dict.fromkeys([*compared.before.policy.phase_names, *compared.after.policy.phase_names]))
-    wanted = span.phases or names
+    wanted = tuple(dict.fromkeys(span.phases or names))
     lacking = {name for name in wanted if not seen.get(span.events_of or name)}
     replayed_ones = tuple(name for name in wanted if name not in lacking)
     others = {name: NO_EVENTS for name in names if name in lacking}
@@ -210,7 +212,7 @@ def _incidents(compared: Compared, asked: Asked) -> tuple[PastIncident, ...]:
 
 def _sweeps(compared: Compared, replays: Sequence[PhaseReplay], names: Sequence[str]) -> Iterator[Sweep]:
     policy = compared.after.policy
-    for name in names:
+    for name in dict.fromkeys(names):
         for replay in replays:
             if replay.head:
                 slo = policy.slos[name]

@@ -20,10 +20,12 @@ from typing import Any
 
 MARKER = "<!-- phasegate-review -->"
 READ_BYTES = 1_000_000
-SHOWN_CHARACTERS = 60_000  # GitHub takes 65,536
+SHOWN_UNITS = 60_000  # of UTF-16, in which GitHub counts the 65,536 that it takes
 PAGE = 100
 PAGES = 30
 ZERO_WIDTH_SPACE = "\u200b"
+# also as HTML spells the sign: GitHub looks for mentions in what Markdown has become
+AT = re.compile(r"@|&(#0*64(?!\d)|#[xX]0*40(?![\da-fA-F])|commat);?")
 
 
 class Refused(Exception):
@@ -85,27 +87,32 @@ def changes_the_gate(repository: str, number: int) -> bool:
     return any(name.startswith(".github/") for name in names)
 
 
-def fitted(review: str) -> str:
-    """The review, cut at a line's end where GitHub would not take it whole."""
+def told(review: str) -> str:
+    """What the review says below its marker, without characters that are not seen. Raises Refused for no review."""
     first, _, rest = review.partition("\n")
     if first.rstrip("\r") != MARKER:
         raise Refused(f"the review does not begin with {MARKER}")
-    rest = "".join(letter for letter in rest if letter in "\n\t" or letter.isprintable())
-    if len(rest) <= SHOWN_CHARACTERS:
-        return rest
-    kept = rest[:SHOWN_CHARACTERS].rpartition("\n")[0]
+    return "".join(letter for letter in rest if letter in "\n\t" or letter.isprintable())
+
+
+def fitted(text: str) -> str:
+    """The text, cut at a line's end where GitHub would not take it whole."""
+    encoded = text.encode("utf-16-le")
+    if len(encoded) <= 2 * SHOWN_UNITS:
+        return text
+    kept = encoded[: 2 * SHOWN_UNITS].decode("utf-16-le", "ignore").rpartition("\n")[0]
     return f"_This is its beginning; the whole is kept with the run._\n\n{kept}"
 
 
 def silenced(text: str) -> str:
     """The text with mentions that reach nobody: who wrote it may not be who sends it."""
-    return re.sub(r"@(?=\w)", f"@{ZERO_WIDTH_SPACE}", text)
+    return AT.sub(f"@{ZERO_WIDTH_SPACE}", text)
 
 
 def write(repository: str, number: int, author: str, body: str) -> str:
     """Renew the comment that `author` made here before, or make one. Somebody else's marker is somebody else's text."""
     comments = pages(f"repos/{repository}/issues/{number}/comments")
-    ours = [item["id"] for item in comments if item["user"]["login"] == author and item["body"].startswith(MARKER)]
+    ours = [item["id"] for item in comments if is_of(item, author)]
     if ours:
         api(f"repos/{repository}/issues/comments/{int(ours[0])}", "PATCH", {"body": body})
         return "renewed"
@@ -113,17 +120,23 @@ def write(repository: str, number: int, author: str, body: str) -> str:
     return "made"
 
 
+def is_of(comment: Any, author: str) -> bool:
+    """Whether `author` wrote this review's comment. One whose author is gone has none, and a text may be missing."""
+    login = (comment.get("user") or {}).get("login")
+    return login == author and (comment.get("body") or "").startswith(MARKER)
+
+
 def body_of(call: argparse.Namespace, repository: str, number: int) -> str:
     """What the comment says."""
     if not call.head_sha:
-        return f"{MARKER}\n{fitted(bounded(call.review, READ_BYTES))}"
+        return f"{MARKER}\n{fitted(told(bounded(call.review, READ_BYTES)))}"
     source = f"[run]({call.run_url}) of {call.head_sha}"
     if changes_the_gate(repository, number):
         return (
             f"{MARKER}\n**Policy review: not shown.** This pull request changes `.github/`, so it may have changed the "
             f"gate itself. Whoever owns the policy reads the {source}, and those files first."
         )
-    review = silenced(fitted(bounded(call.review, READ_BYTES)))
+    review = fitted(silenced(told(bounded(call.review, READ_BYTES))))
     return f"{MARKER}\n_The {source} found this._\n\n{review}"
 
 

@@ -110,6 +110,24 @@ def test_an_older_review_does_not_stand_for_one_that_was_not_made(runner: Runner
     assert runner.run("Judge").returncode == 2
 
 
+def test_the_change_says_nothing_of_what_it_lays_where_the_review_goes(runner: Runner, tmp_path: Path) -> None:
+    """A step of a workflow of one's own may have the change checked out where `output` lies."""
+    (runner.phasegate.parent / "silent").write_text("what the review said")
+    secret, folder = tmp_path / "secret", runner.workspace / "policy-gate"
+    secret.write_text("kept")
+    folder.mkdir()
+    for name in ("problems.txt", "review.md", "review.json"):
+        (folder / name).symlink_to(secret)
+    assert runner.run("Review").returncode == 0
+    assert {path.name for path in folder.iterdir() if not path.is_symlink()} == {"problems.txt", "review.md"}
+    shutil.rmtree(folder)
+    folder.symlink_to(tmp_path)
+    assert runner.run("Review").returncode == 0
+    assert not folder.is_symlink()
+    assert secret.read_text() == "kept"
+    assert not (tmp_path / "problems.txt").exists()
+
+
 def test_a_review_that_could_not_be_started_is_not_green(runner: Runner) -> None:
     runner.phasegate.unlink()
     assert runner.run("Review").returncode == 0
@@ -239,7 +257,10 @@ def gitlab_calls(tmp_path: Path, target: str) -> list[dict[str, Any]]:
         git(seed, "branch", target)
     git(seed, "switch", "--quiet", "--create", "feature")
     (seed / "constraints.txt").write_text("the change's\n")
-    git(seed, "commit", "--quiet", "--all", "-m", "Change")
+    (seed / "policy-gate").mkdir()
+    (seed / "policy-gate" / "review.html").write_text("approved by all")
+    git(seed, "add", "--force", ".")
+    git(seed, "commit", "--quiet", "-m", "Change")
     git(tmp_path, "clone", "--quiet", "--bare", str(seed), str(origin))
     git(tmp_path, "clone", "--quiet", "--branch=feature", "--single-branch", f"file://{origin}", str(folder))
     phasegate = program(made / "phasegate")
@@ -277,6 +298,7 @@ def test_gitlab_installs_the_default_branch_and_reviews_the_change(target: str, 
     assert pip["argv"][:4] == ["-I", "-m", "pip", "install"]
     assert review["argv"][:3] == ["review", "--base", f"origin/{target}"]
     assert Path(review["cwd"]) == tmp_path / "builds"
+    assert list((tmp_path / "builds" / "policy-gate").iterdir()) == []  # the change's own review is not shown
     assert not list(tmp_path.rglob("pwned*"))
 
 

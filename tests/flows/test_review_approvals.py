@@ -122,6 +122,27 @@ def test_any_byte_of_what_was_reviewed_voids_the_approvals(
     assert "base or head has changed since; approve again" in " ".join(done.document["approvals"]["problems"])
 
 
+def test_an_approval_is_used_up_by_the_merge_of_its_change(
+    repository: PolicyRepository, keys: dict[str, Key], ask: Ask, approve: Ask
+) -> None:
+    """Taken back after the merge, because it did harm, and brought again: head and base are what they were."""
+    approved_fully(repository, keys, ask, approve)
+    repository.commit("merged")
+    policy = repository.policy.read_text(encoding="utf-8")
+    Edit(LOOSER_C.path, LOOSER_C.new, LOOSER_C.old).make(repository.root)
+    reverted = repository.commit("taken back")
+    repository.policy.write_text(policy, encoding="utf-8")
+    done = ask(base=reverted)
+    assert done.code == 1
+    told = {row["refused"] for row in done.document["approvals"]["present"]}
+    assert told == {"lies in the base: it was given for a change that was merged before; approve again"}
+    again = {"base": reverted, "by": "Ada, once more"}
+    assert approve(keys["sre"], "SRE", **again).out.startswith("approved: SRE, the change")
+    assert approve(keys["committee"], "Governance committee", **again).code == 0
+    assert ask(base=reverted).code == 0
+    assert "already" in approve(keys["sre"], "SRE", **again).out
+
+
 def test_an_approval_is_of_no_use_on_another_base(
     repository: PolicyRepository, keys: dict[str, Key], ask: Ask, approve: Ask
 ) -> None:

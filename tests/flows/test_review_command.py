@@ -215,6 +215,43 @@ def test_without_logs_the_shipped_sample_is_replayed(
     assert done.document["consequences"]["events"] > 5_000
 
 
+@pytest.mark.parametrize("content", [b"yesterday\n", b"\xff\xfe", b"2026-99-01T00:00:00Z", b"2026-01-01T00:00:00", b""])
+def test_a_sample_whose_clock_is_none_is_named(
+    content: bytes, repository: PolicyRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([TIGHTER])
+    sample = repository.root / "tests/samples/autosave"
+    (sample / "logs").mkdir(parents=True)
+    (sample / "as-of").write_bytes(content)
+    done = phasegate(capsys, "review", "--base", "base", "--policy", repository.policy, "--no-cache")
+    assert done.code == 2
+    assert "tests/samples/autosave/as-of: is no time such as 2026-01-02T11:45:00Z" in done.err
+
+
+def test_logs_that_the_change_brings_are_told_of(
+    repository: PolicyRepository, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = repository.change([TIGHTER])
+    own = shutil.copytree(logs, repository.root / "logs/autosave")
+    done = review(capsys, repository, own, "--format", "json")
+    assert done.document["consequences"]["source"] == "logs/autosave"
+    told = "8 files of the logs that were replayed changed: logs/autosave/20260101T000000Z.jsonl"
+    assert told in "\n".join(done.document["not_looked_at"])
+    done = review(capsys, repository, logs, "--format", "json")
+    assert "of the logs" not in "\n".join(done.document["not_looked_at"])
+    repository.git("clean", "--quiet", "-dfx")
+    assert "of the logs" not in review(capsys, repository, logs, "--head", head).out
+
+
+def test_the_same_logs_are_the_same_review_wherever_they_lie(
+    repository: PolicyRepository, logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([TIGHTER])
+    here = review(capsys, repository, logs, "--format", "json")
+    moved = shutil.copytree(logs, tmp_path / "elsewhere" / logs.name)
+    assert review(capsys, repository, moved, "--format", "json").out == here.out
+
+
 def test_what_people_would_read_is_shown_for_every_phase(
     repository: PolicyRepository, logs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

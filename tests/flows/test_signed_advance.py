@@ -266,7 +266,8 @@ def test_an_approval_is_of_one_stay_in_the_phase(stage: Stage) -> None:
         stage.rollout.record([Draft(kind, phase, data)], stage.now)
     stage.rollout.record([Draft("approval", "C", copied)], stage.now)
     state = stage.rollout.state
-    assert state.advance_approvals(stage.rollout.governed.judging_digest) == {COMMITTEE}
+    given = state.approvals_of_advance(stage.rollout.governed.judging_digest)
+    assert [row.role for row in given] == [COMMITTEE]
     counted = approvals_that_count(stage.rollout.governed, state, stage.now)
     assert "the signature does not fit" in counted.refused[COMMITTEE]
 
@@ -333,6 +334,36 @@ def test_other_phases_ask_for_no_signature(
     assert stage.run("check", "--phase=B", "--format=json", "--no-cache").document["approvals_missing"] == []
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--expires=1h"], "--expires: an approval that is not signed does not expire"),
+        (["--digest=0123456789ab"], "--digest: says what was reviewed of a change; give its --base as well"),
+    ],
+)
+def test_what_an_unsigned_approval_would_not_keep_is_refused(
+    more: list[str], told: str, tmp_path: Path, keys: dict[str, Key], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollout = Rollout(tmp_path, "B")
+    rollout.enter()
+    stage = Stage(rollout, keys, capsys)
+    before = len(rollout.records)
+    done = stage.run("approve", "--role=SRE", "--by=Ada", *more)
+    assert (done.code, told in done.err) == (2, True)
+    assert len(rollout.records) == before
+
+
+def test_an_incident_outside_of_a_signed_phase_takes_no_end(
+    tmp_path: Path, keys: dict[str, Key], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollout = Rollout(tmp_path, "B")
+    rollout.enter()
+    stage = Stage(rollout, keys, capsys)
+    done = stage.run("approve", "--role=SRE", "--by=Ada", f"--incident={incident_of(stage)}", "--expires=1h")
+    assert (done.code, "an approval that is not signed does not expire" in done.err) == (2, True)
+    assert rollout.state.approvals == ()
+
+
 def test_the_ledger_is_not_locked_while_it_is_signed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person may think for minutes before typing a passphrase; what moved on meanwhile is not approved."""
 
@@ -372,6 +403,13 @@ def test_an_incident_of_a_signed_phase_is_approved_with_a_signature(stage: Stage
     assert "Governance committee: approved" in page
     late = stage.now + timedelta(days=60)  # what was approved then stays so, though the signature has expired
     assert "Governance committee: approved" in report(stage, tmp_path, incident, at=late)
+
+
+def test_an_approval_recorded_under_another_phase_is_held_to_the_incidents_own(stage: Stage, tmp_path: Path) -> None:
+    incident = incident_of(stage)
+    data = {"subject": "incident", "role": COMMITTEE, "by": "Eve", "incident": incident}
+    stage.rollout.record([Draft("approval", "B", data)], stage.now)
+    assert "Governance committee: missing" in report(stage, tmp_path, incident)
 
 
 def report(stage: Stage, root: Path, incident: str, at: datetime | None = None) -> str:

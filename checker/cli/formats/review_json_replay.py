@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
 from typing import Any
 
+from checker.governance.flips import beside
 from checker.governance.reviewed import (
     Consequences,
     Detection,
@@ -53,9 +53,8 @@ def _replay(row: PhaseReplay) -> dict[str, Any]:
 
 
 def _windows(row: PhaseReplay) -> Iterator[dict[str, Any]]:
-    for base, head in zip_longest(row.base, row.head):
-        decided = base or head
-        yield {"start": iso(decided.window.start), "base": _decided(base), "head": _decided(head)}
+    for window, base, head in beside(row):
+        yield {**_window(window), "base": _decided(base), "head": _decided(head)}
 
 
 def _decided(decision: Decision | None) -> dict[str, Any] | None:

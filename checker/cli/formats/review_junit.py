@@ -87,11 +87,8 @@ def _incident(row: IncidentOutcome, review: Review) -> _Case:
     name = f"{row.id}: {row.title}"
     if not row.is_in_span:
         return _Case(name, "outside of the logs replayed", SKIPPED)
-    base, head = (
-        f"caught {minute(side.caught_at)}" if side.caught_at else "not caught" for side in (row.base, row.head)
-    )
     is_lost = bool(row.base.caught_at and not row.head.caught_at)
-    told = f"base: {base}; head: {head}"
+    told = f"base: {_detection(row.base)}; head: {_detection(row.head)}"
     return _Case(name, told, FAILURE if is_lost and not review.passed else "", "no longer caught")
 
 

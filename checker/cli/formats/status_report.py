@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from checker.analyzer.decide import missing_approval
 from checker.cli.formats.json_document import SCHEMA_VERSION, decision_document
 from checker.cli.formats.layout import Line, Span, paint, wrapped
 from checker.cli.formats.wording import earliest_text
@@ -114,7 +115,7 @@ def _progress(decision: Decision) -> Iterator[tuple[str, str]]:
         yield "earliest advance", f"{earliest}, if every window is met from now"
     if decision.approvals_missing:
         yield "approvals missing", ", ".join(decision.approvals_missing)
-    refused = tuple(f"approval of {role} is missing (" for role in decision.approvals_missing)
+    refused = tuple(f"{missing_approval(role, {})} (" for role in decision.approvals_missing)
     for reason in decision.reasons:
         if reason.startswith(refused):
             yield "approval refused", reason

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
+from checker.analyzer.decide import missing_approval
 from checker.cli.formats.layout import INDENT, Line, Span, columns, paint, wrapped
 from checker.cli.formats.notices import notice_lines
 from checker.cli.formats.wording import (
@@ -104,7 +105,7 @@ def _why(decision: Decision, policy: Policy, width: int, source: tuple[str, ...]
     for reason, titles in _reasons(decision, policy).items():
         yield from wrapped(f"{', '.join(titles)}: {reason}", width)
     told = _told_elsewhere(decision)
-    approvals = {f"approval of {role} is missing" for role in decision.approvals_missing}
+    approvals = {missing_approval(role, {}) for role in decision.approvals_missing}
     for reason in decision.reasons:
         if not reason.startswith(told) and reason not in approvals:
             yield from wrapped(titled(reason, policy, decision), width, label="Why: ")

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import zip_longest
+from itertools import groupby
 
 from checker.cli.formats.review_words import status_word
+from checker.governance.flips import beside
 from checker.governance.reviewed import PhaseReplay
 from checker.model import Decision, Window
 from checker.units import counted
@@ -48,13 +49,16 @@ Pair = tuple[Window, Decision | None, Decision | None]
 
 
 def strip_rows(replay: PhaseReplay) -> Iterator[StripRow]:
-    """The rows, oldest first; windows of the same time of day stand below each other."""
-    pairs: list[Pair] = []
-    for base, head in zip_longest(replay.base, replay.head):
-        pairs.append(((base or head).window, base, head))
-    if not pairs:
-        return
-    length = pairs[0][0].end - pairs[0][0].start
+    """The rows, oldest first; windows of the same time of day stand below each other, those of one length together."""
+    for length, pairs in groupby(sorted(beside(replay), key=_length), _length):
+        yield from _rows(length, list(pairs))
+
+
+def _length(pair: Pair) -> timedelta:
+    return pair[0].end - pair[0].start
+
+
+def _rows(length: timedelta, pairs: list[Pair]) -> Iterator[StripRow]:
     size = _DAY // length if _DAY % length == timedelta(0) and _DAY // length <= _LONGEST_ROW else _LONGEST_ROW
     before = (pairs[0][0].start - EPOCH) // length % size
     places: list[Pair | None] = [None] * before + [*pairs]
@@ -75,7 +79,7 @@ def _strip(side: str, index: int, label: str, places: Sequence[Pair | None]) -> 
     counts = Counter(decision.outcome for decision in decisions if isinstance(decision, Decision))
     told = ", ".join(f"{count} {status_word(status)}" for status, count in sorted(counts.items()))
     total = counted(sum(counts.values()), "window")
-    return Strip(side, f"{side}, {label}: {total}: {told or 'no such phase'}", tuple(map(_cell, decisions)))
+    return Strip(side, f"{side}, {label}: {total}: {told or 'not replayed'}", tuple(map(_cell, decisions)))
 
 
 def _cell(decision: Decision | Window | None) -> StripCell:
