@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.cli import say
 from checker.cli.common import (
     NO_LEDGER,
     Instant,
@@ -103,7 +104,6 @@ def command(
     files = [_output(text) for text in outputs]
     with both_revisions(policy, base, head) as (repository, before, after):
         compared = compare(before, after, engine_of(ledger))
-        span = _span(compared, policy, logs, as_of, since, until, phases, events_of, use_cache, threads)
         newest = after.commit or repository.commit("HEAD")
         asked = Asked(
             changed=repository.changed_paths(str(before.commit), after.commit),
@@ -113,9 +113,22 @@ def command(
             incidents=incidents,
             warnings=tuple(_warnings(repository, before, newest)),
         )
-        made = review(compared, span, asked)
-    _show(made, format_, files, _options(page_url, source_arguments(ctx)))
-    ctx.exit(0 if made.passed else 1)
+        try:
+            span = _span(compared, policy, logs, as_of, since, until, phases, events_of, use_cache, threads)
+            made, told = review(compared, span, asked), source_arguments(ctx) + _found(span, logs)
+        except CannotDecide as fault:  # what changed, and who must approve, is said all the same
+            say.note(str(fault))
+            made, told = review(compared, None, asked), ()
+    _show(made, format_, files, _options(page_url, told))
+    ctx.exit(3 if made.consequences is None else 0 if made.passed else 1)
+
+
+def _found(span: Span, logs: Path | None) -> tuple[str, ...]:
+    """The options that a command suggested by the review needs beside the call's own, to look at the same logs."""
+    from checker.windows import iso
+
+    folder = os.path.relpath(span.logs)
+    return () if logs is not None else (f"--logs={folder}", f"--as-of={iso(span.as_of)}")
 
 
 def _output(text: str) -> tuple[str, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 from checker.analyzer.header import Header, read_header
 from checker.governance.direction import Change, Direction, Place
 from checker.governance.query_same import meant_differently, same_tree
-from checker.governance.query_words import came_and_went, normalised, shortest, text_diff
+from checker.governance.query_words import came_and_went, normalised, own_parts, text_diff
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,15 @@ def query_change(base: QueryText, head: QueryText, phases: tuple[str, ...]) -> C
     path = f"queries/{head.path}"
     line = first_difference(base.sql, head.sql)
     if not same_tree(base.tree, head.tree):
+        line = _first_of_body(base.sql, head.sql)
         before, after = normalised(base.sql), normalised(head.sql)
         return Change(
             kind="query",
             subject=path,
             rule="query-tree",
             direction=Direction.UNKNOWN,
-            before=shortest(base.sql, head.sql),
-            after=shortest(head.sql, base.sql),
+            before=own_parts(base.sql, head.sql),
+            after=own_parts(head.sql, base.sql),
             why="DuckDB reads another tree, and what that does to a value cannot be told from the text",
             place=Place(path, line),
             phases=phases,
@@ -85,6 +86,19 @@ def _headers(base: QueryText, head: QueryText) -> Iterator[str]:
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
             yield f"header: {key}: {before.get(key, 'not said')} → {after.get(key, 'not said')}"
+
+
+def _first_of_body(base: str, head: str) -> int:
+    """The line of `head` at which what follows its header begins to differ from what follows base's."""
+    before, after = (_without_header(text) for text in (base, head))
+    return after[1] + first_difference(before[0], after[0])
+
+
+def _without_header(sql: str) -> tuple[str, int]:
+    """What follows the leading comment lines, and how many there are."""
+    lines = sql.splitlines()
+    count = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    return "\n".join(lines[count:]), count
 
 
 def first_difference(base: str, head: str) -> int:

@@ -49,13 +49,18 @@ def came_and_went(base: str, head: str) -> tuple[str, ...]:
     return tuple(lines) or ("the same parts in another order or nesting, which may mean something else",)
 
 
-def shortest(sql: str, other: str) -> str | None:
-    """The shortest part of `sql` that `other` has not: what a reviewer should see first. None where there is none."""
+def own_parts(sql: str, other: str) -> str | None:
+    """What `sql` has and `other` has not, the innermost parts alone, side by side. None where there is nothing."""
     trees = _parsed(sql), _parsed(other)
     if trees[0] is None or trees[1] is None:
         return None
     own = Counter(_parts(trees[0])) - Counter(_parts(trees[1]))
-    return min((part.text for part in own if part.kind != "function"), key=lambda text: (len(text), text), default=None)
+    texts = sorted({part.text for part in own if part.kind != "function"}, key=lambda text: (len(text), text))
+    inner: list[str] = []
+    for text in texts:
+        if not any(known.lower() in text.lower() for known in inner):
+            inner.append(text)
+    return "; ".join(inner) or None
 
 
 def _lines(parts: Counter[Part], word: str) -> Iterator[str]:

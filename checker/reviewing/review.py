@@ -8,6 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+from checker.analyzer.batches import LogFolder
 from checker.analyzer.governed import Governed
 from checker.errors import CannotDecide, UsageError
 from checker.governance.approval_files import entries_of, find_approvals, names_of_approvals
@@ -25,6 +26,7 @@ from checker.reviewing.not_looked_at import judged_paths, not_looked_at
 from checker.reviewing.replaying import Span, events_by_phase, populations, replayed, telemetry_of, with_cache
 from checker.reviewing.revision import SIGNERS, Revision
 from checker.schemas import listed, nearest
+from checker.windows import iso
 
 INCIDENTS = "incidents.yaml"
 _LONGEST_ENGINE = 500  # characters, as schemas/approvals.schema.json has it
@@ -81,7 +83,11 @@ def review(compared: Compared, span: Span | None, asked: Asked) -> Review:
     policy = compared.after.policy
     sight = policy.governance.sight
     gate_queries = [change.subject for change in compared.changes if change.subject.startswith("queries/gate/")]
-    judged = judged_paths(compared.before) | judged_paths(compared.after) | {f"{policy.path.parent.name}/{SIGNERS}"}
+    judged = (
+        judged_paths(compared.before)
+        | judged_paths(compared.after)
+        | {f"{policy.path.parent.name}/{name}" for name in (SIGNERS, INCIDENTS)}
+    )
     return Review(
         target=policy.target,
         title=policy.title,
@@ -150,9 +156,7 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
         replays = tuple(replayed(before, after, shared, phase) for phase in phases)
         rows = tuple(populations(before, after, _changed_queries(compared), shared, telemetry, phases))
     if not any(replay.base or replay.head for replay in replays):
-        raise CannotDecide(
-            f"no window of {span.source} could be replayed; look at --logs, --since, --until, --as-of and --phase"
-        )
+        raise CannotDecide(_nothing_replayed(span))
     units = {slo.name: slo.unit for slo in (*before.policy.slos.values(), *after.policy.slos.values())}
     if before.policy.window != after.policy.window:
         left_out = {**left_out, **dict.fromkeys(phases, "the window's length changed; no two windows can be compared")}
@@ -174,6 +178,14 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
         false_alarms=false_alarms if incidents else None,
         not_replayed=left_out,
     )
+
+
+def _nothing_replayed(span: Span) -> str:
+    """Why no window could be replayed: what was asked for, and what the logs hold."""
+    starts = [batch.start for batch in LogFolder(span.logs).batches]
+    there = f"its batches reach from {iso(starts[0])} to {iso(starts[-1])}" if starts else "it has no batch"
+    asked = f"asked for was {iso(span.since)} to {iso(span.until)}, as of {iso(span.as_of)}"
+    return f"no window of {span.source} could be replayed: {there}, {asked}; look at --since, --until and --phase"
 
 
 def _phases(compared: Compared, span: Span, seen: Mapping[str, int]) -> tuple[tuple[str, ...], Mapping[str, str]]:

@@ -90,13 +90,18 @@ def test_a_field_that_is_newly_required_breaks_the_event_schema(
     assert "schema_version" in done.err
 
 
-def test_nothing_to_replay_exits_3(
-    repository: PolicyRepository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_nothing_to_replay_exits_3_and_the_change_is_told_all_the_same(
+    repository: PolicyRepository, logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repository.change([TIGHTER])
-    done = review(capsys, repository, tmp_path)
+    repository.change([LOOSER])
+    done = review(capsys, repository, tmp_path, "--format", "json")
     assert done.code == 3
-    assert "could be replayed" in done.err
+    assert "could be replayed: it has no batch" in done.err
+    assert done.document["direction"] == "loosening"
+    assert "the consequences: nothing was replayed" in done.document["not_looked_at"]
+    later = review(capsys, repository, logs, "--since", "2026-01-01T03:00:00Z", "--until", "2026-01-01T04:00:00Z")
+    assert later.code == 3
+    assert "its batches reach from 2026-01-01T00:00:00Z to 2026-01-01T01:45:00Z" in later.err
 
 
 @pytest.mark.parametrize("base", ["nobranch", "--output=/tmp/x", "base:policy/policy.yaml"])
