@@ -308,6 +308,20 @@ def test_what_ends_one_targets_process_ends_no_other(
     assert "Traceback" not in done.err
 
 
+def test_a_query_that_must_be_killed_is_its_own_targets_error(
+    capsys: pytest.CaptureFixture[str], fleet: Path, tmp_path: Path
+) -> None:
+    for name in ("healthy", "violated"):
+        shutil.copytree(fleet / name, tmp_path / name)
+    endless = "(select max(a.range + b.range) from range(10000000) a, range(10000000) b)"
+    edit(tmp_path / "healthy/queries/slo/latency_p99.sql", "count(requests.duration_ms)", endless)
+    edit(tmp_path / "healthy/policy/policy.yaml", "window: 15m", "window: 15m\nlimits: {query_deadline: 1s}")
+    done = checked(capsys, tmp_path, "--format=json")
+    told = by_name(done)
+    assert (done.code, told["violated"]["outcome"], told["healthy"]["outcome"]) == (1, "violation", "error")
+    assert "stopped after 1 s" in told["healthy"]["slos"][0]["reason"]
+
+
 def test_a_cache_that_somebody_holds_is_done_without(
     capsys: pytest.CaptureFixture[str], fleet: Path, tmp_path: Path
 ) -> None:
