@@ -169,6 +169,15 @@ def _roomy(place: CachePlace) -> Cache | None:
     return Cache(folder, _key_in(place.key_file)) if shutil.disk_usage(folder).free >= MIN_FREE_BYTES else None
 
 
+def can_be_used(place: CachePlace) -> bool:
+    """Whether the cache in `place` can be opened now: not locked for long, not on a full disk, and ours to write."""
+    with contextlib.suppress(OSError, sqlite3.Error):
+        if (cache := _roomy(place)) is not None:
+            cache.close()
+            return True
+    return False
+
+
 def _short_lived(stack: contextlib.ExitStack) -> Cache:
     try:
         scratch = tempfile.mkdtemp(prefix="phasegate-")

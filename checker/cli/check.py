@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from checker.cli import say
 from checker.cli.common import (
@@ -34,11 +35,19 @@ if TYPE_CHECKING:
     from checker.recording import RecordedCheck
 
 EXAMPLE = "20260101T001500Z.jsonl (or .gz, .zst)"
+ONE_TARGETS = ("policy", "logs", "ledger", "events_of", "fixture", "dry_run", "record", "notify")
 EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA: 3, Status.ERROR: 3}
 
 
 @click.command("check")
-@click.option("--phase", required=True, help="The phase whose thresholds and gate hold.")
+@click.option("--phase", help="The phase whose thresholds and gate hold; with --all, of targets without a ledger.")
+@click.option(
+    "--all",
+    "all_below",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Check every NAME/policy.yaml and NAME/policy/policy.yaml below it, each in its ledger's phase.",
+)
 @click.option("--events-of", metavar="PHASE", help="Judge the events of another phase (a what-if).")
 @source_options
 @click.option("--fixture", type=click.Path(path_type=Path), help="One JSONL file instead of --logs, and no ledger.")
@@ -60,7 +69,8 @@ EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA:
 @click.pass_context
 def command(
     ctx: click.Context,
-    phase: str,
+    phase: str | None,
+    all_below: Path | None,
     events_of: str | None,
     policy: Path,
     logs: Path | None,
@@ -80,6 +90,24 @@ def command(
 
     With --record the checks of a recovery that are due are made and recorded as well.
     """
+    if all_below is not None:
+        from checker.cli.check_all import check_all, show_all
+
+        _refuse_beside_all(ctx, ledger)
+        checked = check_all(
+            all_below,
+            phase=phase,
+            as_of=as_of,
+            no_ledger=ledger == NO_LEDGER,
+            use_cache=use_cache,
+            threads=threads,
+            fail_on_warn=fail_on_warn,
+            verify_logs=verify_logs,
+        )
+        show_all(format_, checked, all_below)
+        ctx.exit(checked.exit_code)
+    if phase is None:
+        raise click.MissingParameter(ctx=ctx, param_hint="'--phase'", param_type="option")
     from checker.pipeline import check, read_past
 
     governed = read_governed(policy)
@@ -109,6 +137,16 @@ def command(
         _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
+
+
+def _refuse_beside_all(ctx: click.Context, ledger: Path | None) -> None:
+    """Raises UsageError for options of one target: nothing that was asked for is silently left undone."""
+    given = [name for name in ONE_TARGETS if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if ledger == NO_LEDGER:
+        given = [name for name in given if name != "ledger"]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"--all goes without {options}, which is of one target: check that one with --policy")
 
 
 def _refuse_odd_options(

@@ -17,12 +17,19 @@ _OUTCOMES = {Status.VIOLATION: FAILURE, Status.ERROR: ERROR, Status.NO_DATA: ERR
 
 
 def to_junit(result: CheckResult, policy: Policy) -> str:
-    """One suite as XML text. A violation is a failure, `error` and `no_data` are errors, an open criterion is skipped.
+    """One suite as XML text. What XML cannot hold is written as an escape."""
+    root = Element("testsuites")
+    suite_of(root, result, policy)
+    indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
-    Holding is no failure; what could not be judged is never a pass. What XML cannot hold is written as an escape.
+
+def suite_of(root: Element, result: CheckResult, policy: Policy) -> None:
+    """Add the suite of `result`. A violation is a failure, `error` and `no_data` are errors, an open criterion skipped.
+
+    Holding is no failure; what could not be judged is never a pass.
     """
     decision = result.decision
-    root = Element("testsuites")
     suite = SubElement(root, "testsuite", _safe({"name": summary_text(decision), "timestamp": iso(decision.as_of)}))
     _properties(suite, decision, policy)
     for row in decision.judgements:
@@ -31,8 +38,6 @@ def to_junit(result: CheckResult, policy: Policy) -> str:
     if result.notices:
         SubElement(suite, "system-out").text = "\n".join(_notices(result))
     count_cases(suite)
-    indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
 def xml_text(text: str) -> str:

@@ -105,6 +105,17 @@ def columns(
         yield tuple(_cells(row, row_styles, widths, right))
 
 
+def fitted_columns(rows: Sequence[Sequence[str]], styles: Sequence[Sequence[str]], width: int) -> Iterator[Line]:
+    """A table, its first row the heads, in which every column gives way (…), the widest first, until all fit."""
+    cells = [[plain(shortened(cell)) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    room = width - len(INDENT) - len(GAP) * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
+    for row, row_styles in zip(cells, styles, strict=True):
+        yield tuple(_cells(row, row_styles, widths, frozenset()))
+
+
 def _cells(row: Sequence[str], styles: Sequence[str], widths: Sequence[int], right: frozenset[int]) -> Iterator[Span]:
     for index, (cell, style, size) in enumerate(zip(row, styles, widths, strict=True)):
         yield Span(GAP if index else INDENT)

@@ -32,7 +32,7 @@ def to_markdown(result: CheckResult, policy: Policy) -> str:
     blocks = (
         [f"## {decision.verdict.value.upper()} ({decision.outcome.value})"],
         [code(summary_text(decision))],
-        _table(("SLO", "value", "threshold", "margin", "status", "why"), _slo_rows(decision, policy)),
+        table(("SLO", "value", "threshold", "margin", "status", "why"), _slo_rows(decision, policy)),
         [f"- {code(titled(reason, policy, decision))}" for reason in decision.reasons],
         _rollback(decision),
         _gate(decision),
@@ -48,7 +48,8 @@ def code(value: str) -> str:
     return f"`{told}`" if told else _NONE
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table; cells are Markdown already."""
     yield from (_row(heads), _row(["---"] * len(heads)))
     yield from map(_row, rows)
 
