@@ -1,7 +1,7 @@
 """A Ray cluster as the engine: spans are measured by its workers, each in a locked child of its own as on one machine.
 
-Only measuring is handed out. Batches are read here, and what a span needs of them travels through Ray's object store, so
-that workers need neither the logs nor the cache, only phasegate of the same version. The part that speaks with the
+Only measuring is handed out. Batches are read here, and what a span needs of them travels through Ray's object store,
+so that workers need neither the logs nor the cache, only phasegate of the same version. The part that speaks with the
 cluster is a process of its own (`ray_driver`): Ray prints where it likes, and ends the process that lost its head.
 """
 
