@@ -20,7 +20,7 @@ LOGS := $(if $(AS_OF),--logs $(SAMPLE)/logs --as-of $(AS_OF),$(if $(filter-out a
 SOURCE := --policy $(POLICY) $(LOGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help check explain replay status validate review test queries mutants fuzz attacks browser flows crash loop peers hooks lint fix docs demo bench oracles clean
+.PHONY: help check explain replay status validate review test queries mutants fuzz attacks browser fleet flows crash loop peers hooks lint fix docs demo bench oracles clean
 
 help: ## List the targets.
 	@sed -nE 's/^([a-z]+):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name what; do printf '%-9s %s\n' "$$name" "$$what"; done
@@ -68,6 +68,10 @@ attacks: $(READY) ## Carry out each attack: stopped, and let through with the la
 
 flows: $(READY) ## Run what takes many commands: from an incident to its end, from a change to its approval.
 	@$(BIN)/python -m pytest -n auto --dist worksteal tests/flows
+
+fleet: $(READY) ## Measure on a Ray cluster of two raylets (installs Ray, 80 MB).
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray]'
+	@$(BIN)/python -m pytest tests/fleet
 
 crash: $(READY) ## Kill the commands at every EVERY-th (1) point at which they write or send.
 	@PHASEGATE_CRASH=$(EVERY) $(BIN)/python -m pytest -n 2 tests/crash

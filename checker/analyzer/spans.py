@@ -181,12 +181,19 @@ def _together(results: Sequence[SpanResult]) -> SpanResult:
 
 def _too_large(span: Span, fault: TooMuchToLoad) -> SpanResult:
     """Errors for every task in the one window of the span."""
-    (window,) = span.windows
-    events = sum(batch.index.events.get(window.start, 0) for batch in span.batches)
+    return failed_span(span, str(fault))
+
+
+def failed_span(span: Span, why: str) -> SpanResult:
+    """Errors for every task in every window of a span that nothing could measure; events are what the indexes say."""
     failed = {
-        (task.slo, window.start): Measurement(task.slo, window.start, None, 0, error=str(fault)) for task in span.tasks
+        (task.slo, window.start): Measurement(task.slo, window.start, None, 0, error=why)
+        for task in span.tasks
+        for window in span.windows
     }
-    return SpanResult(failed, {window.start: WindowCounts(events, 0)}, frozenset({window.start}))
+    starts = [window.start for window in span.windows]
+    counts = {start: sum(batch.index.events.get(start, 0) for batch in span.batches) for start in starts}
+    return SpanResult(failed, {start: WindowCounts(count, 0) for start, count in counts.items()}, frozenset(starts))
 
 
 def _measure(opened: OpenSpan, task: SloTask, windows: Sequence[Window]) -> list[Measurement]:

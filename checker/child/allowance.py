@@ -26,6 +26,15 @@ class Budget:
         """What is left, at least 0."""
         return max(0.0, self.seconds - self._spent_s)
 
+    def __reduce__(self) -> tuple[type[Budget], tuple[float]]:
+        """What travels to another process is what is left; what is spent there is told with `spend`."""
+        return Budget, (self.left_s,)
+
+    def spend(self, seconds: float) -> None:
+        """Count time that was taken elsewhere."""
+        with self._lock:
+            self._spent_s += seconds
+
     @contextmanager
     def spending(self) -> Iterator[None]:
         """Count the time that the block takes."""
@@ -33,8 +42,7 @@ class Budget:
         try:
             yield
         finally:
-            with self._lock:
-                self._spent_s += time.monotonic() - begun
+            self.spend(time.monotonic() - begun)
 
 
 @dataclass(frozen=True, slots=True)

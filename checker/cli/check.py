@@ -18,6 +18,7 @@ from checker.cli.common import (
     cache_option,
     check_ahead,
     clock,
+    engine_options,
     open_request,
     read_governed,
     source_options,
@@ -64,6 +65,7 @@ EXIT_CODES = {Status.OK: 0, Status.WARN: 0, Status.VIOLATION: 1, Status.NO_DATA:
 @click.option("--notify", metavar="NOTICE", multiple=True, help="With --record: this notice too, though not automatic.")
 @click.option("--fail-on-warn", is_flag=True, help="Exit 1 for a warning.")
 @click.option("--verify-logs", is_flag=True, help="Hash every batch again, whatever the cache says.")
+@engine_options
 @threads_option
 @cache_option
 @click.pass_context
@@ -83,6 +85,8 @@ def command(
     notify: tuple[str, ...],
     fail_on_warn: bool,
     verify_logs: bool,
+    engine: str,
+    address: str | None,
     threads: int | None,
     use_cache: bool,
 ) -> None:
@@ -121,6 +125,8 @@ def command(
         ledger=ledger,
         use_cache=use_cache,
         threads=threads,
+        engine=engine,
+        address=address,
         fixture=fixture,
         writes_ledger=record,
         verify_logs=verify_logs,

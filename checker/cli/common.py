@@ -21,6 +21,7 @@ from checker.windows import iso, parse_iso
 if TYPE_CHECKING:
     from checker.analyzer.cache import CachePlace
     from checker.analyzer.governed import Governed
+    from checker.analyzer.telemetry import Mapper
     from checker.engines.local import Progress
     from checker.pipeline import Request
 
@@ -85,6 +86,39 @@ cache_option = click.option(
     default=True,
     help="Keep what was read and measured in .phasegate (default: yes).",
 )
+
+
+def engine_options(function: Function) -> Function:
+    """`--engine`, `--address`: what measures."""
+    for option in (
+        click.option(
+            "--address", metavar="HOST:PORT", help="With --engine ray: the cluster (default: one started here)."
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="What measures: this machine, or the workers of a Ray cluster.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def engine_of_call(engine: str, address: str | None, threads: int | None, label: str = "reading") -> Mapper:
+    """The mapper that the options ask for. Raises UsageError for an address that nothing would be measured at."""
+    from checker.engines.local import local_mapper
+
+    progress = progress_line(label)
+    if engine == "local":
+        if address is not None:
+            raise UsageError("--address is of a Ray cluster; it goes with --engine ray")
+        return local_mapper(threads, progress)
+    from checker.engines.ray import ray_mapper
+
+    return ray_mapper(address, progress, threads)
+
 
 threads_option = click.option("--threads", type=click.IntRange(1, 256), help="How many to use (default: all cores).")
 
@@ -192,6 +226,8 @@ def open_request(
     threads: int | None,
     fixture: Path | None = None,
     writes_ledger: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     **more: bool,
 ) -> Iterator[Request]:
     """What the options ask of the pipeline; `more` are fields of the Request.
@@ -200,7 +236,6 @@ def open_request(
     the clock stands where the newest window closes. With `writes_ledger` there need be no ledger yet. Raises
     UsageError, and what `deal_out` raises.
     """
-    from checker.engines.local import local_mapper
     from checker.pipeline import Request
 
     request = Request(
@@ -210,7 +245,7 @@ def open_request(
         logs=logs_folder(governed, logs),
         ledger=ledger_file(governed, ledger, is_written=writes_ledger),
         cache=cache_place(governed.policy.root, use_cache),
-        run=local_mapper(threads, progress_line("reading")),
+        run=engine_of_call(engine, address, threads),
         **more,
     )
     if fixture is None:

@@ -13,6 +13,7 @@ from checker.cli.check import exit_code
 from checker.cli.common import (
     Instant,
     cache_option,
+    engine_options,
     open_request,
     read_governed,
     source_options,
@@ -30,6 +31,7 @@ from checker.model import Decision
 @click.option("--until", type=Instant(), required=True, help="The last window starts before this time.")
 @source_options
 @click.option("--format", "format_", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@engine_options
 @threads_option
 @cache_option
 @click.pass_context
@@ -44,6 +46,8 @@ def command(
     ledger: Path | None,
     as_of: datetime | None,
     format_: str,
+    engine: str,
+    address: str | None,
     threads: int | None,
     use_cache: bool,
 ) -> None:
@@ -65,6 +69,8 @@ def command(
         ledger=ledger,
         use_cache=use_cache,
         threads=threads,
+        engine=engine,
+        address=address,
     ) as request:
         past = read_past(request)
         tell_torn(past.torn)
