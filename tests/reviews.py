@@ -283,7 +283,15 @@ def rich(windows: int = 672, phases: str = "ABC") -> Review:
         approvals=approvals(
             present=(
                 Signed("SRE", "Ada Lovelace", "seen the replay", SINCE, SINCE + timedelta(days=14)),
-                Signed("SRE", "Bob", "fine", SINCE, SINCE + timedelta(days=1), "it is bound to another digest"),
+                Signed(
+                    "SRE",
+                    "Bob",
+                    "fine",
+                    SINCE,
+                    SINCE + timedelta(days=1),
+                    "it is bound to another digest",
+                    ("bob@ci.example",),
+                ),
             ),
             problems=("approvals/bob.json: bound to another digest",),
         ),
@@ -319,7 +327,7 @@ def hostile() -> Review:
         sweeps=(Sweep(HOSTILE, HOSTILE, HOSTILE, Comparison.LTE, 1.0, (SweepPoint(1.0, {}),)),),
         approvals=approvals(
             required=(Required(HOSTILE, 1, 1, HOSTILE),),
-            present=(Signed(HOSTILE, HOSTILE, HOSTILE, SINCE, SINCE, HOSTILE),),
+            present=(Signed(HOSTILE, HOSTILE, HOSTILE, SINCE, SINCE, HOSTILE, (HOSTILE,)),),
             problems=(HOSTILE,),
             digest=HOSTILE,
         ),

@@ -59,7 +59,10 @@ def test_the_verdict_stands_right_under_the_marker() -> None:
             reviews.review(reviews.change("unknown"), approvals=reviews.approvals(2)),
             "**UNKNOWN: approval missing (`Governance committee` × 2, `SRE` × 2)**",
         ),
-        (reviews.review(approvals=reviews.approvals(required=(), missing=1)), "**LOOSENING: not approved**"),
+        (
+            reviews.review(approvals=reviews.approvals(required=(), missing=1)),
+            "**LOOSENING: not approved: nobody but its authors has approved it**",
+        ),
     ],
 )
 def test_verdicts(review: Review, verdict: str) -> None:
@@ -110,8 +113,8 @@ def test_every_kind_of_thing_has_its_section_in_the_order_of_importance() -> Non
         "| `slo/history_drift.sql` | `C` | `not known: its filters read a window function` | – |",
         "| `failure_rate` | `C` | 40 | `2.5 % of saves that fail` | `0.3 % of saves that fail` | `⚠ blind: 40 samples",
         "| `≤ 2.0 s` | 602 | 0 | 70 | 0 | 0 | ← now |",
-        "| `SRE` | `Bob` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest` | `fine` |",
-        "- Rollbacks outside every past incident, in runs of windows: 2 → 5",
+        "| `SRE` | `bob@ci.example (as Bob)` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest` | `fine` |",
+        "- False alarms, runs of rollbacks in no past incident: 2 → 5",
         "- `the logs end 3 days before the change`",
         "- phase `D` was not replayed: `base has no such phase`",
         "- `INC-4` (phase `C`, `long ago`): outside of the logs replayed",

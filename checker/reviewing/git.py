@@ -7,14 +7,16 @@ fetched.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from checker.errors import CannotDecide, GovernedFilesInvalid, Problem, UsageError
 
 _DEADLINE_S = 60
+_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _QUIET = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false", "core.quotePath=false")
 _ENVIRONMENT = {
     "GIT_GRAFT_FILE": os.devnull,
@@ -91,8 +93,11 @@ class Repository:
             mode, _, name, size = told.decode().split()
             yield mode, name, int(size) if size.isdigit() else 0, os.fsdecode(path).removeprefix(self.prefix)
 
-    def authors(self, base: str, head: str) -> frozenset[str]:
+    def authors(self, base: str, head: str, but_for: str) -> frozenset[str]:
         """E-mail addresses of who wrote and who committed what head has and base lacks.
+
+        Commits that touch nothing but the folder `but_for` of the project make nobody an author; merges, and commits
+        that touch no file at all, do.
 
         Raises UsageError where a part of that history is not here: whoever made it could approve as somebody else.
         """
@@ -101,8 +106,26 @@ class Repository:
                 f"the history from {base[:12]} to {head[:12]} is cut off here (a shallow clone), so that who made the "
                 "change cannot be told; fetch all of it (in CI: fetch-depth: 0)"
             )
-        listed = self._need(["log", "--format=%ae%n%ce", "--end-of-options", f"{base}..{head}"])
-        return frozenset(line for line in listed.decode(errors="replace").splitlines() if line)
+        listed = self._need(["log", "--format=%H %ae%n%H %ce", "--end-of-options", f"{base}..{head}"])
+        found = [line.partition(" ") for line in listed.decode(errors="replace").splitlines()]
+        aside = self._touching_alone(dict.fromkeys(commit for commit, _, _ in found), f"{self.prefix}{but_for}/")
+        return frozenset(name for commit, _, name in found if name and commit not in aside)
+
+    def _touching_alone(self, commits: Iterable[str], folder: str) -> frozenset[str]:
+        """Those of `commits` that touch files below `folder`, and no other file."""
+        asked = "".join(f"{commit}\n" for commit in commits)
+        options = ["-r", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--stdin", "-z"]
+        touched: dict[str, list[str]] = {}
+        names: list[str] = []
+        for part in self._need(["diff-tree", *options], asked.encode()).split(b"\0"):
+            text = os.fsdecode(part)
+            if text in asked and _HASH.fullmatch(text):
+                names = touched.setdefault(text, [])
+            elif text:
+                names.append(text)
+        return frozenset(
+            commit for commit, paths in touched.items() if paths and all(path.startswith(folder) for path in paths)
+        )
 
     def _is_cut_off(self, base: str, head: str) -> bool:
         """Whether a commit that head has and base lacks has parents that are not here."""

@@ -105,8 +105,14 @@ def both_revisions(policy: Path, base: str, head: str | None) -> Iterator[tuple[
 
 
 def authors_of(repository: Repository, base: Revision, head: Revision, given: Sequence[str]) -> frozenset[str]:
-    """Who wrote the change: of every commit that base lacks, of the working tree, and those named."""
+    """Who wrote the change: of every commit that base lacks, of the working tree, and those named.
+
+    Who adds an approval alone has changed nothing, and is no author of the change.
+    """
     newest = head.commit or repository.commit("HEAD")
-    found = set(repository.authors(str(base.commit), newest)) | set(given)
-    own = repository.own_address() if head.commit is None else None
+    approvals = f"{head.policy.parent.name}/approvals"
+    found = set(repository.authors(str(base.commit), newest, approvals)) | set(given)
+    uncommitted = repository.changed_paths(newest, None) if head.commit is None else ()
+    has_changed = any(not path.startswith(f"{approvals}/") for path in uncommitted)
+    own = repository.own_address() if has_changed else None
     return frozenset(found | ({own} if own else set()))

@@ -254,3 +254,30 @@ def test_an_approval_of_today_holds_over_old_logs(
     assert phasegate(capsys, "approve", *words, *where).code == 0
     span = ("--logs", logs, "--until", AS_OF, "--no-cache")
     assert phasegate(capsys, "review", *where, *span).code == 0
+
+
+def committed_by(repository: PolicyRepository, who: str) -> None:
+    """Commit all that lies here, as somebody else."""
+    repository.git("add", "--all")
+    repository.git("-c", f"user.email={who}", "commit", "--quiet", "--message", "by another")
+
+
+def test_who_commits_an_approval_alone_is_no_author(
+    repository: PolicyRepository, keys: dict[str, Key], ask: Ask, approve: Ask
+) -> None:
+    repository.change([Edit(POLICY_FILE, "B: 2.0, C: 1.8}", "B: 2.1, C: 1.8}")])
+    approve(keys["sre"], "SRE")
+    committed_by(repository, "sre@autosave.example")
+    assert ask().code == 0
+
+
+def test_who_commits_an_approval_with_a_change_is_an_author(
+    repository: PolicyRepository, keys: dict[str, Key], ask: Ask, approve: Ask
+) -> None:
+    repository.change([])
+    Edit(POLICY_FILE, "B: 2.0, C: 1.8}", "B: 2.1, C: 1.8}").make(repository.root)
+    approve(keys["sre"], "SRE")
+    committed_by(repository, "sre@autosave.example")
+    done = ask()
+    assert done.code == 1
+    assert "authors alone" in " ".join(done.document["approvals"]["problems"])

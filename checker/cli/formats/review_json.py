@@ -113,6 +113,7 @@ def _approvals(approvals: Approvals) -> dict[str, Any]:
         "present": [
             {
                 "role": row.role,
+                "principals": list(row.principals),
                 "name": row.name,
                 "reason": row.reason,
                 "signed_at": iso(row.signed_at),

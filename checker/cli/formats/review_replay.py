@@ -32,7 +32,7 @@ from checker.governance.reviewed import (
 )
 from checker.units import counted
 
-_ROLLBACKS = {"added": "ask for one that did not", "gone": "no longer ask for one"}
+_ROLLBACKS = {"added": "ask for one that did not", "gone": "ask for none that did"}
 _FLIPS = ("window (UTC)", "phase", "SLO", "judgement", "value", "limit")
 _DECISIONS = ("window (UTC)", "phase", "outcome", "decision", "rollback")
 _INCIDENTS = ("incident", "phase", "what", "base", "head")
@@ -49,7 +49,7 @@ def replay_sections(review: Review) -> Iterator[Section]:
     rows = sorted(told.verdict_flips, key=lambda row: not rollback_word(row))
     incidents = [row for row in told.incidents if row.is_in_span]
     yield Section("replay", "Replay", tuple(_summary(review, told)))
-    yield Section("flips", "Judgements that flip", (), _FLIPS, tuple(map(_flip, told.flips)))
+    yield Section("flips", "Judgements that flip", (), _FLIPS, tuple(map(_flip, gravest_flips(told.flips))))
     title = "Windows whose outcome or decision differs"
     yield Section("decisions", title, (), _DECISIONS, tuple(map(_verdict_flip, rows)))
     yield Section("incidents", "Past incidents", (), _INCIDENTS, tuple(map(_incident, incidents)))
@@ -68,9 +68,12 @@ def _summary(review: Review, told: Consequences) -> Iterator[Cells]:
     yield (Word(f"Rollbacks: {', '.join(changes) or 'the same windows ask for one'}"),)
     if told.false_alarms is not None:
         before, after = told.false_alarms.before, told.false_alarms.after
-        yield (
-            Word(f"Rollbacks outside every past incident, in runs of windows: {arrow(f'{before:,}', f'{after:,}')}"),
-        )
+        yield (Word(f"False alarms, runs of rollbacks in no past incident: {arrow(f'{before:,}', f'{after:,}')}"),)
+
+
+def gravest_flips(rows: tuple[Flip, ...]) -> list[Flip]:
+    """The flips, those between a violation and none first, then those of what cannot be told; equals by time."""
+    return sorted(rows, key=lambda row: (-max(row.before.severity, row.after.severity), row.window, row.phase))
 
 
 def _flip(row: Flip) -> Row:

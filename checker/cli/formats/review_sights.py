@@ -14,10 +14,13 @@ _SIGHT_HEADS = ("SLO", "phase", "samples a window", "smallest breach caught", "t
 
 def sight_section(sights: tuple[Sight, ...]) -> Section:
     """For each SLO and phase: the samples that a window has, and what can be told with so many; the blind first."""
-    ranked = sorted(sights, key=lambda row: not row.is_blind)
+    measured = [row for row in sights if row.samples is not None]
+    ranked = sorted(measured, key=lambda row: not row.is_blind)
     blind = sum(row.is_blind for row in sights)
-    told = ((Word(f"{blind} of {len(sights)} see less than their threshold says."),),) if blind else ()
-    return Section("sights", "Is the gate able to see anything?", told, _SIGHT_HEADS, tuple(map(_sight, ranked)))
+    told: list[Cells] = [(Word(f"{blind} of {len(sights)} see less than their threshold says."),)] if blind else []
+    empty = list(dict.fromkeys(row.phase for row in sights if row.samples is None))
+    told += [(Word("Not known, for want of samples: phase "), ", ".join(empty))] if empty and measured else []
+    return Section("sights", "Is the gate able to see anything?", tuple(told), _SIGHT_HEADS, tuple(map(_sight, ranked)))
 
 
 def _sight(row: Sight) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from checker.cli.formats.review_replay import replay_sections
@@ -12,8 +13,10 @@ from checker.cli.formats.review_words import (
     Cells,
     Word,
     caught_later,
+    concerned_unseen,
     gravest_first,
     minute,
+    missing_roles,
     no_longer_caught,
     place_text,
 )
@@ -75,8 +78,16 @@ def _asked(review: Review) -> Section:
     heads = ("role", "asked for", "missing", "why")
     rows = tuple(map(_required, review.approvals.required))
     digest = (Word("An approval is bound to "), review.approvals.digest)
-    lines = (digest, *((Word("Problem: "), problem) for problem in review.approvals.problems))
+    lines = (digest, *_to_type(review), *((Word("Problem: "), problem) for problem in review.approvals.problems))
     return Section("approvals", "Approvals asked for", lines if rows or len(lines) > 1 else (), heads, rows)
+
+
+def _to_type(review: Review) -> Iterator[Cells]:
+    """The command that gives what is missing."""
+    for role in missing_roles(review):
+        words = ["phasegate", "approve", f"--base={review.base.name}", f"--digest={review.approvals.digest[:12]}"]
+        yield Word("To approve: "), shlex.join([*words, f"--role={role}", "--reason=WHY", "--key=FILE"])
+        return
 
 
 def _required(row: Required) -> Row:
@@ -91,7 +102,12 @@ def _present(review: Review) -> Section:
 
 def _signed(row: Signed) -> Row:
     counts = Word("yes") if row.refused is None else f"no: {row.refused}"
-    return row.role, row.name, minute(row.signed_at), minute(row.expires_at), counts, row.reason
+    return row.role, _who(row), minute(row.signed_at), minute(row.expires_at), counts, row.reason
+
+
+def _who(row: Signed) -> str:
+    """Whose key it is; the name in the approval is only what they call themselves."""
+    return f"{', '.join(row.principals)} (as {row.name})" if row.principals else f"not known (as {row.name})"
 
 
 def _changes(review: Review) -> Section:
@@ -128,6 +144,10 @@ def _unseen(review: Review) -> Iterator[Cells]:
             yield (Word("no past logs were replayed: nothing is known of the consequences"),)
         return
     yield from ((Word("phase "), phase, Word(" was not replayed: "), why) for phase, why in told.not_replayed.items())
+    lent = next((row.events_of for row in told.replays if row.head), None)
+    for phase in concerned_unseen(review) if lent else ():
+        yield Word("to see what it does there: "), f"--phase={phase} --events-of={lent}"
     for row in told.incidents:
         if not row.is_in_span:
-            yield *_named(row), Word(": outside of the logs replayed")
+            away = row.phase in told.not_replayed
+            yield *_named(row), Word(": its phase was not replayed" if away else ": outside of the logs replayed")

@@ -85,7 +85,7 @@ def verdict(review: Review) -> Cells:
         return (Word(f"{head}: approved"),)
     missing = missing_roles(review)
     if not missing:
-        return (Word(f"{head}: not approved"),)
+        return (Word(f"{head}: not approved: nobody but its authors has approved it"),)
     return (Word(f"{head}: approval missing ("), *_listed(missing), Word(")"))
 
 
@@ -112,10 +112,23 @@ def totals(review: Review) -> list[str]:
         return [*told, "nothing replayed"]
     flips = len(review.consequences.flips)
     told.append(f"{counted(flips, 'judgement')} {'flips' if flips == 1 else 'flip'}" if flips else "no judgement flips")
+    unseen = concerned_unseen(review)
+    told += [f"{counted(len(unseen), 'concerned phase')} NOT replayed"] if unseen else []
     told += [f"{counted(count, 'rollback')} {word}" for word, count in rollback_changes(review).items()]
     lost, late = len(no_longer_caught(review)), len(caught_later(review))
     told += [f"{counted(lost, 'past incident')} no longer caught"] if lost else []
     return told + ([f"{counted(late, 'past incident')} caught later"] if late else [])
+
+
+def concerned_unseen(review: Review) -> list[str]:
+    """The phases that a change names as its own and that were not replayed: what it does there is not known."""
+    left_out = review.consequences.not_replayed if review.consequences else {}
+    named = {phase for change in review.changes if not _is_words(change) for phase in change.phases}
+    return [phase for phase in left_out if phase in named]
+
+
+def _is_words(change: Change) -> bool:
+    return change.direction is Direction.NEUTRAL or change.kind == "template"
 
 
 def rollback_changes(review: Review) -> dict[str, int]:
