@@ -290,7 +290,7 @@ def rich(windows: int = 672, phases: str = "ABC") -> Review:
                     SINCE,
                     SINCE + timedelta(days=1),
                     "it is bound to another digest",
-                    ("bob@ci.example",),
+                    ("bo",),
                 ),
             ),
             problems=("approvals/bob.json: bound to another digest",),

@@ -113,7 +113,7 @@ def test_every_kind_of_thing_has_its_section_in_the_order_of_importance() -> Non
         "| `slo/history_drift.sql` | `C` | `not known: its filters read a window function` | – |",
         "| `failure_rate` | `C` | 40 | `2.5 % of saves that fail` | `0.3 % of saves that fail` | `⚠ blind: 40 samples",
         "| `≤ 2.0 s` | 602 | 0 | 70 | 0 | 0 | ← now |",
-        "| `SRE` | `bob@ci.example (as Bob)` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest` | `fine` |",
+        "| `SRE` | `bo (as Bob)` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest` | `fine`",
         "- False alarms, runs of rollbacks in no past incident: 2 → 5",
         "- `the logs end 3 days before the change`",
         "- phase `D` was not replayed: `base has no such phase`",

@@ -49,7 +49,7 @@ def test_a_small_review_begins_with_its_golden_text() -> None:
     [
         "  unknown · queries/slo/failure_rate.sql\n    where   queries/slo/failure_rate.sql:14\n    why     a filter",
         "  loosening · slos.save_latency_p95.threshold.C (phase C)\n    before  ≤ 1.8 s\n    after   ≤ 2.0 s\n",
-        "  SRE\n    who     bob@ci.example (as Bob)\n    signed  2014-03-07 00:00\n    until   2014-03-08 00:00\n    counts  no: it is",
+        "  SRE\n    who     bo (as Bob)\n    signed  2014-03-07 00:00\n    until   2014-03-08 00:00\n    counts  no",
         "  C · 2014-03-08 06:00 · 2014-03-08 00:00 · 6 h earlier\n",
         "  2014-03-07 03:30   C       violation → warn   rollback → hold   gone\n",
         "    phasegate explain --phase C --window 2014-03-07T03:30:00Z\n",
