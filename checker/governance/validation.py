@@ -10,6 +10,7 @@ from checker.analyzer.governed import Parts, read_parts, template_sources
 from checker.analyzer.probe import gate_problems, slo_problems
 from checker.analyzer.span_events import SloTask
 from checker.errors import Problem
+from checker.governance.beside_policy import beside_problems
 from checker.governance.documents import documents, outdated, read
 from checker.policy.model import Policy
 from checker.units import counted
@@ -46,6 +47,7 @@ def validate_governed(path: Path, check_templates: TemplateCheck) -> Validation:
         return Validation(tuple(sorted(problems)), ())
     sources = template_sources(parts.policy)
     problems |= {*check_templates(parts.policy, sources)}
+    problems |= {*beside_problems(parts.policy)}
     root = parts.policy.root
     texts = {file.relative_to(root).as_posix(): read(file) for file in documents(root)}
     problems |= {problem for name, text in texts.items() for problem in outdated(parts.policy, text, name)}

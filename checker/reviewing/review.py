@@ -14,6 +14,7 @@ from checker.errors import CannotDecide, UsageError
 from checker.governance.approval_files import entries_of, find_approvals, names_of_approvals
 from checker.governance.approval_subjects import Reviewed, base_digest, signers_digest
 from checker.governance.approvals import approvals_of
+from checker.governance.beside_policy import INCIDENTS
 from checker.governance.flips import flips, gate_pass, samples_of, value_changes, verdict_flips
 from checker.governance.incident_file import read_incidents
 from checker.governance.past_incidents import PastIncident, outcomes
@@ -28,7 +29,6 @@ from checker.reviewing.revision import SIGNERS, Revision
 from checker.schemas import listed, nearest
 from checker.windows import iso
 
-INCIDENTS = "incidents.yaml"
 _LONGEST_ENGINE = 500  # characters, as schemas/approvals.schema.json has it
 NO_EVENTS = "the logs have no event of it; give --events-of to judge it by another phase's events"
 
