@@ -229,7 +229,9 @@ def test_the_calls_can_be_made(where: str, tmp_path: Path) -> None:
 
 def make_review(base: str) -> str:
     """The call of `make review`, as make would make it."""
-    done = ran("make", "--dry-run", "--old-file=.venv/ready", "review", f"BASE={base}", cwd=ROOT)
+    done = ran(
+        "make", "--no-print-directory", "--dry-run", "--old-file=.venv/ready", "review", f"BASE={base}", cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     assert shellcheck(done.stdout) == ""
     return done.stdout.replace("\\\n", "").split(".venv/bin/phasegate ")[1].strip().replace("'", "")
