@@ -39,7 +39,9 @@ def test_the_verdict_then_what_is_lost_then_the_changes() -> None:
     read = [read_back(line) for line in written("rich")]
     assert [level for level, _, _ in read] == ["error", "error", "error", "error", "notice", "notice"]
     assert read[0][1] == {"title": "UNKNOWN: approval missing (Governance committee, SRE)"}
-    assert read[0][2].startswith("4 changes · 156 judgements flip")
+    assert read[0][2].startswith(
+        "4 changes · phase D, which this change concerns, was not replayed · 156 judgements flip"
+    )
     assert read[1][1] == {"title": "Past incident no longer caught: INC-1"}
     assert read[2][1]["file"] == "queries/slo/failure_rate.sql"
     assert read[3][1] == {

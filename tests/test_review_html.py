@@ -179,7 +179,8 @@ def test_the_limit_that_holds_is_marked_in_words_as_well(rich_page: str) -> None
 
 
 def test_a_difference_is_collapsed_and_whole(rich_page: str) -> None:
-    assert "<summary>unknown: queries/slo/failure_rate.sql</summary>" in rich_page
+    formatted = "(both formatted alike; not the file&#39;s own lines)"
+    assert f"<summary>unknown: queries/slo/failure_rate.sql {formatted}</summary>" in rich_page
     assert '<span class="del">-    event = &#39;autosave.save.error&#39;</span>' in rich_page
 
 

@@ -12,7 +12,7 @@ from checker.cli import say
 from checker.cli.formats.review_json import render_json
 from checker.cli.formats.review_words import ReviewOptions
 from checker.governance.reviewed import Review
-from checker.model import Window
+from checker.model import Status, Window
 from checker.schemas import tool_schema, validate
 from tests import reviews
 from tests.attacking.readers import acted_on, commands_taken
@@ -106,4 +106,13 @@ def test_windows_of_two_lengths_are_not_taken_for_one_another() -> None:
         ("00:15", "00:30", True, False),
         ("00:30", "00:45", True, False),
         ("00:45", "01:00", True, False),
+    ]
+
+
+def test_the_worst_flip_comes_first() -> None:
+    mild = reviews.flip(0, before=Status.OK, after=Status.WARN)
+    told = reviews.consequences(2, flips=(mild, reviews.flip(1)))
+    assert [row["before"] for row in document(reviews.review(consequences=told))["consequences"]["flips"]] == [
+        "violation",
+        "ok",
     ]

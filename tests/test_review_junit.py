@@ -51,6 +51,7 @@ def test_a_change_that_waits_for_an_approval_fails_and_others_do_not() -> None:
     assert failed(found["past incidents"]) == ["INC-1: slow saves in March"]
     assert (found["changes"].get("tests"), found["changes"].get("failures")) == ("4", "2")
     assert found["past incidents"].get("skipped") == "1"  # INC-4 is outside of the logs
+    assert "SRE: bo (calls itself Bob)" in (found["approvals"].findtext("system-out") or "")
     assert "Ada Lovelace" in (found["approvals"].findtext("system-out") or "")
     assert "bound to another digest" in (found["approvals"].findtext("system-err") or "")
 
@@ -68,3 +69,11 @@ def test_a_failure_says_what_changed_and_where() -> None:
         "loosening",
         f"loosening: ≤ 1.8 s → ≤ 2.0 s; {reviews.WHY}; policy/policy.yaml:31",
     )
+
+
+def test_the_headline_names_a_concerned_phase_that_was_not_replayed() -> None:
+    told = reviews.consequences(4, "B", flips=(), not_replayed={"C": "no events"})
+    found = suites(reviews.review(consequences=told))["changes"]
+    (line,) = (row.get("value", "") for row in found.iter("property") if row.get("name") == "review")
+    assert line.startswith("LOOSENING: approval missing")
+    assert "phase C, which this change concerns, was not replayed" in line

@@ -14,6 +14,7 @@ from checker.cli import say
 from checker.cli.formats.review_markdown import MARKER, MOST, render_markdown
 from checker.cli.formats.review_words import ReviewOptions
 from checker.governance.reviewed import Review
+from checker.model import Status
 from tests import reviews
 from tests.attacking.readers import acted_on, commands_taken, text_of_markdown
 
@@ -61,7 +62,7 @@ def test_the_verdict_stands_right_under_the_marker() -> None:
         ),
         (
             reviews.review(approvals=reviews.approvals(required=(), missing=1)),
-            "**LOOSENING: not approved: nobody but its authors has approved it**",
+            "**LOOSENING: not approved: nobody but the authors has approved**",
         ),
     ],
 )
@@ -113,10 +114,16 @@ def test_every_kind_of_thing_has_its_section_in_the_order_of_importance() -> Non
         "| `slo/history_drift.sql` | `C` | `not known: its filters read a window function` | – |",
         "| `failure_rate` | `C` | 40 | `2.5 % of saves that fail` | `0.3 % of saves that fail` | `⚠ blind: 40 samples",
         "| `≤ 2.0 s` | 602 | 0 | 70 | 0 | 0 | ← now |",
-        "| `SRE` | `bo (as Bob)` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest` | `fine`",
-        "- False alarms, runs of rollbacks in no past incident: 2 → 5",
+        "| `SRE` | `bo (calls itself Bob)` | 2014-03-07 00:00 | 2014-03-08 00:00 | `no: it is bound to another digest`",
+        "- False alarms (rollbacks outside every past incident, a run of windows counts once): 2 → 5",
         "- `the logs end 3 days before the change`",
-        "- phase `D` was not replayed: `base has no such phase`",
+        "- phase `D` was not replayed: `base has no such phase`; to see what the change does there: "
+        "`--phase D --events-of C`",
+        "- 1 of 3 SLOs and phases see enough",
+        "- not known: phase `C` had no samples",
+        "- To approve: `phasegate approve --base origin/main --digest 555555555555 --role 'Governance committee'"
+        " --reason … --key FILE`",
+        "- To approve: `phasegate approve --base origin/main --digest 555555555555 --role SRE --reason … --key FILE`",
         "- `INC-4` (phase `C`, `long ago`): outside of the logs replayed",
     ],
 )
@@ -146,7 +153,8 @@ def test_options_of_the_call_are_repeated_in_a_command() -> None:
 def test_differences_are_collapsed() -> None:
     told = shown(reviews.rich(4, "C"))
     assert told.count("<details>") == told.count("</details>") == 2
-    assert "<summary><code>unknown: queries/slo/failure_rate.sql</code></summary>" in told
+    formatted = "(both formatted alike; not the file&#x27;s own lines)"
+    assert f"<summary><code>unknown: queries/slo/failure_rate.sql {formatted}</code></summary>" in told
     assert "- `the filter of \\x60errors\\x60 has another condition`\n\n```diff\n--- base\n+++ head" in told
 
 
@@ -226,3 +234,62 @@ def test_an_address_cannot_end_a_link() -> None:
     told = shown(replace(reviews.small()), "https://ci.example/a b>)\n@here(x.html#old")
     links = [str(token.attrGet("href")) for token in tokens(told) if token.type == "link_open"]
     assert {link.split("#")[0] for link in links} == {"https://ci.example/a%20b%3E%29%0A@here%28x.html"}
+
+
+def test_a_phase_that_the_change_concerns_and_nobody_replayed_is_in_the_headline() -> None:
+    told = reviews.consequences(4, "B", flips=(), verdict_flips=(), not_replayed={"C": "no events", "A": "no events"})
+    named, every = (shown(reviews.review(reviews.change(phases=row), consequences=told)) for row in (("C",), ()))
+    line = named.splitlines()[1]
+    assert "phase `C`, which this change concerns, was not replayed" in line
+    assert "no judgement flips in the phases that were replayed" in line
+    assert "phases `C`, `A`, which this change concerns, were not replayed" in every.splitlines()[1]
+    command = "; to see what the change does there: `--phase C --events-of B`"
+    assert f"- phase `C` was not replayed: `no events`{command}\n" in named
+    assert "- phase `A` was not replayed: `no events`\n" in named
+
+
+def test_a_change_of_words_concerns_no_replay() -> None:
+    told = reviews.consequences(4, "B", flips=(), not_replayed={"C": "no events"})
+    line = shown(reviews.review(reviews.change(kind="template"), consequences=told)).splitlines()[1]
+    assert "which this change concerns" not in line
+
+
+def test_the_worst_flips_come_first_and_are_explained() -> None:
+    mild = reviews.flip(1, before=Status.OK, after=Status.WARN)
+    gone = reviews.flip(2, before=Status.OK, after=Status.NO_DATA)
+    rows = (mild, gone, reviews.flip(9), reviews.flip(3, before=Status.OK, after=Status.VIOLATION))
+    told = shown(reviews.review(consequences=reviews.consequences(4, flips=rows, verdict_flips=())))
+    found = re.findall(r"^\| 2014-03-07 (\S+) \| `C` \| `save", told, re.MULTILINE)
+    assert found == ["00:45", "02:15", "00:30", "00:15"]
+    assert "--window 2014-03-07T00:45:00Z" in told
+
+
+def test_sight_has_rows_for_the_blind_alone_and_none_without_a_change() -> None:
+    review = reviews.rich(4, "C")
+    rows = shown(review).partition("### Is the gate able")[2].partition("### ")[0]
+    assert rows.count("\n| `") == 1
+    assert "Is the gate able" not in shown(replace(reviews.neutral(), sights=review.sights))
+
+
+def test_one_window_asks_and_two_ask() -> None:
+    gone = [row for row in reviews.consequences(30).verdict_flips if row.verdict_before == "rollback"]
+    some = (reviews.consequences(30, verdict_flips=tuple(gone[:count])) for count in (1, 2))
+    one, two = (shown(reviews.review(consequences=told)) for told in some)
+    assert "Rollbacks: 1 window no longer asks for one" in one
+    assert "Rollbacks: 2 windows no longer ask for one" in two
+
+
+def test_an_incident_of_a_phase_that_was_not_replayed_says_so() -> None:
+    row = reviews.incident(is_in_span=False)
+    told = reviews.consequences(4, "B", incidents=(row,), not_replayed={"C": "no events"})
+    assert "`slow saves in March`): phase `C` was not replayed" in shown(reviews.review(consequences=told))
+
+
+def test_who_signed_without_a_known_key_and_what_was_rendered() -> None:
+    told = shown(reviews.rich(4, "C"))
+    assert "| `not known (calls itself Ada Lovelace)` |" in told
+    assert "every SLO is met (over made-up values)</code></summary>" in told
+
+
+def test_the_command_to_approve_is_quoted_for_a_shell() -> None:
+    assert "--base 'a b; c' --digest" in shown(replace(reviews.review(), base=replace(reviews.BASE, name="a b; c")))

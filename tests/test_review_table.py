@@ -49,12 +49,12 @@ def test_a_small_review_begins_with_its_golden_text() -> None:
     [
         "  unknown · queries/slo/failure_rate.sql\n    where   queries/slo/failure_rate.sql:14\n    why     a filter",
         "  loosening · slos.save_latency_p95.threshold.C (phase C)\n    before  ≤ 1.8 s\n    after   ≤ 2.0 s\n",
-        "  SRE\n    who     bo (as Bob)\n    signed  2014-03-07 00:00\n    until   2014-03-08 00:00\n    counts  no",
+        "  SRE\n    who     bo (calls itself Bob)\n    signed  2014-03-07 00:00\n    until   2014-03-08 00:00\n",
         "  C · 2014-03-08 06:00 · 2014-03-08 00:00 · 6 h earlier\n",
         "  2014-03-07 03:30   C       violation → warn   rollback → hold   gone\n",
         "    phasegate explain --phase C --window 2014-03-07T03:30:00Z\n",
         "  ≤ 2.0 s   602   0      70          0         0       ← now\n",
-        "  - phase D was not replayed: base has no such phase\n",
+        "  - phase D was not replayed: base has no such phase; to see what",
         "  - the filter of `errors` has another condition\n    --- base\n",
     ],
 )
@@ -92,3 +92,8 @@ def test_every_format_is_written_so_that_nothing_acts(
     assert acted_on(written) == []
     taken = commands_taken(written)
     assert len(taken) == (len(written.splitlines()) if name == "github" else 0)
+
+
+def test_sight_stands_after_the_differences() -> None:
+    text = render_table(reviews.rich(4, "C"), ReviewOptions())
+    assert text.index("--- base") < text.index("Is the gate able to see anything?")

@@ -15,7 +15,7 @@ from checker.cli.formats.review_words import (
     needs,
     no_longer_caught,
     place_text,
-    totals,
+    totals_text,
     verdict,
 )
 from checker.cli.say import Annotation
@@ -32,7 +32,7 @@ def to_annotations(review: Review) -> Iterator[Annotation]:
     """The verdict first; then past incidents that are no longer caught; then the changes, the gravest first."""
     waits = needs(review, review.direction)
     level = ERROR if waits else WARNING if review.direction.needs_approval else NOTICE
-    yield Annotation(level, " · ".join(totals(review)), {"title": bare(verdict(review))})
+    yield Annotation(level, totals_text(review), {"title": bare(verdict(review))})
     for row in no_longer_caught(review):
         yield _lost(row, WARNING if review.passed else ERROR)
     for change in gravest_first(review.changes):

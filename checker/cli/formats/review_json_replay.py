@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from checker.cli.formats.review_words import gravest_flips
 from checker.governance.flips import beside
 from checker.governance.reviewed import (
     Consequences,
@@ -30,7 +31,7 @@ def consequences_document(told: Consequences) -> dict[str, Any]:
         "source": told.source,
         "events": told.events,
         "replays": [_replay(row) for row in told.replays],
-        "flips": [_flip(row) for row in told.flips],
+        "flips": [_flip(row) for row in gravest_flips(told.flips)],
         "verdict_flips": [_verdict_flip(row) for row in told.verdict_flips],
         "gates": [
             {"phase": row.phase, "before": iso_or_none(row.before), "after": iso_or_none(row.after)}

@@ -9,12 +9,16 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from checker.cli.formats.junit import FAILURE, SKIPPED, count_cases, xml_text
 from checker.cli.formats.review_words import (
     ReviewOptions,
+    away,
+    bare,
     changed_text,
     gravest_first,
     minute,
     needs,
     place_text,
-    totals,
+    signer,
+    totals_text,
+    verdict,
 )
 from checker.governance.direction import Change
 from checker.governance.reviewed import Detection, IncidentOutcome, Required, Review, Signed
@@ -57,7 +61,7 @@ def _suite(root: Element, review: Review, name: str, cases: list[_Case]) -> Elem
 
 
 def _totals(review: Review) -> str:
-    return " · ".join(totals(review))
+    return f"{bare(verdict(review))} · {totals_text(review)}"
 
 
 def _case(suite: Element, group: str, row: _Case) -> None:
@@ -86,7 +90,7 @@ def _required(row: Required, review: Review) -> _Case:
 def _incident(row: IncidentOutcome, review: Review) -> _Case:
     name = f"{row.id}: {row.title}"
     if not row.is_in_span:
-        return _Case(name, "outside of the logs replayed", SKIPPED)
+        return _Case(name, bare(away(row, review)), SKIPPED)
     is_lost = bool(row.base.caught_at and not row.head.caught_at)
     told = f"base: {_detection(row.base)}; head: {_detection(row.head)}"
     return _Case(name, told, FAILURE if is_lost and not review.passed else "", "no longer caught")
@@ -98,7 +102,7 @@ def _detection(row: Detection) -> str:
 
 def _signed(row: Signed) -> str:
     counts = "counts" if row.refused is None else f"does not count: {row.refused}"
-    return f"{row.role}: {row.name}, {minute(row.signed_at)} UTC, {counts}"
+    return f"{row.role}: {signer(row)}, {minute(row.signed_at)} UTC, {counts}"
 
 
 def _told(suite: Element, tag: str, lines: Iterator[str] | tuple[str, ...]) -> None:

@@ -72,7 +72,7 @@ def _offers(review: Review, options: ReviewOptions) -> Iterator[tuple[str, list[
 
 
 def _head(review: Review, options: ReviewOptions) -> str:
-    told = " · ".join(totals(review))
+    told = " · ".join(_words(row, options) for row in totals(review))
     base, head = (f"{code(side.name)}{_commit(side.commit)}" for side in (review.base, review.head))
     page = f" · {_link('the whole page', options.page_url)}" if options.page_url else ""
     subject = f"{code(_cut(review.title))}: {base} → {head} · engine {code(review.engine)}{page}"

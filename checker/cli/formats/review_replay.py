@@ -11,6 +11,7 @@ from checker.cli.formats.review_words import (
     WindowRef,
     Word,
     arrow,
+    gravest_flips,
     limit_beside,
     minute,
     rollback_changes,
@@ -32,7 +33,6 @@ from checker.governance.reviewed import (
 )
 from checker.units import counted
 
-_ROLLBACKS = {"added": "ask for one that did not", "gone": "ask for none that did"}
 _FLIPS = ("window (UTC)", "phase", "SLO", "judgement", "value", "limit")
 _DECISIONS = ("window (UTC)", "phase", "outcome", "decision", "rollback")
 _INCIDENTS = ("incident", "phase", "what", "base", "head")
@@ -64,16 +64,18 @@ def _summary(review: Review, told: Consequences) -> Iterator[Cells]:
     span = f"{minute(told.since)} to {minute(told.until)} UTC"
     events = f"{counted(told.events, 'event')} of "
     yield Word(f"{counted(windows, 'window')} of {phases}, {span}, {events}"), told.source
-    changes = [f"{counted(count, 'window')} {_ROLLBACKS[word]}" for word, count in rollback_changes(review).items()]
+    changes = [_rollbacks(word, count) for word, count in rollback_changes(review).items()]
     yield (Word(f"Rollbacks: {', '.join(changes) or 'the same windows ask for one'}"),)
     if told.false_alarms is not None:
         before, after = told.false_alarms.before, told.false_alarms.after
-        yield (Word(f"False alarms, runs of rollbacks in no past incident: {arrow(f'{before:,}', f'{after:,}')}"),)
+        alarms = "False alarms (rollbacks outside every past incident, a run of windows counts once)"
+        yield (Word(f"{alarms}: {arrow(f'{before:,}', f'{after:,}')}"),)
 
 
-def gravest_flips(rows: tuple[Flip, ...]) -> list[Flip]:
-    """The flips, those between a violation and none first, then those of what cannot be told; equals by time."""
-    return sorted(rows, key=lambda row: (-max(row.before.severity, row.after.severity), row.window, row.phase))
+def _rollbacks(word: str, count: int) -> str:
+    """`1 window no longer asks for one`, `2 windows newly ask for one`."""
+    how = "newly" if word == "added" else "no longer"
+    return f"{counted(count, 'window')} {how} {'asks' if count == 1 else 'ask'} for one"
 
 
 def _flip(row: Flip) -> Row:

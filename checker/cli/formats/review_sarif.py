@@ -11,6 +11,7 @@ from urllib.parse import quote
 from checker import __version__
 from checker.cli.formats.review_words import (
     ReviewOptions,
+    bare,
     changed_text,
     gravest_first,
     minute,
@@ -41,7 +42,11 @@ def render_sarif(review: Review, _: ReviewOptions) -> str:
         "automationDetails": {"id": f"phasegate/review/{quote(review.target, safe='', errors='replace')}"},
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": [*_notifications(review)]}],
         "results": results,
-        "properties": {"direction": review.direction.value, "passed": review.passed, "totals": totals(review)},
+        "properties": {
+            "direction": review.direction.value,
+            "passed": review.passed,
+            "totals": [_said(bare(row)) for row in totals(review)],
+        },
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from checker.cli.formats.review_section import Row, Section
 from checker.cli.formats.review_words import NONE, Cells, Word, percent, status_word
 from checker.governance.reviewed import Sight, Sweep, SweepPoint
 from checker.model import Status
-from checker.units import limit_text
+from checker.units import counted, limit_text
 
 STATUSES = (Status.OK, Status.WARN, Status.VIOLATION, Status.NO_DATA, Status.ERROR)
 _SIGHT_HEADS = ("SLO", "phase", "samples a window", "smallest breach caught", "the threshold pretends", "sight")
 
 
 def sight_section(sights: tuple[Sight, ...]) -> Section:
-    """For each SLO and phase: the samples that a window has, and what can be told with so many; the blind first."""
-    measured = [row for row in sights if row.samples is not None]
-    ranked = sorted(measured, key=lambda row: not row.is_blind)
-    blind = sum(row.is_blind for row in sights)
-    told: list[Cells] = [(Word(f"{blind} of {len(sights)} see less than their threshold says."),)] if blind else []
-    empty = list(dict.fromkeys(row.phase for row in sights if row.samples is None))
-    told += [(Word("Not known, for want of samples: phase "), ", ".join(empty))] if empty and measured else []
-    return Section("sights", "Is the gate able to see anything?", tuple(told), _SIGHT_HEADS, tuple(map(_sight, ranked)))
+    """The SLOs that are blind in a phase, a row each; those that see enough are counted, of the rest it is said."""
+    blind = tuple(_sight(row) for row in sights if row.is_blind)
+    return Section("sights", "Is the gate able to see anything?", tuple(_sights_told(sights)), _SIGHT_HEADS, blind)
+
+
+def _sights_told(sights: tuple[Sight, ...]) -> Iterator[Cells]:
+    seeing = sum(not row.is_blind and row.breach is not None for row in sights)
+    if seeing:
+        yield (Word(f"{seeing:,} of {counted(len(sights), 'SLO and phase', 'SLOs and phases')} see enough"),)
+    unknown = [row for row in sights if not row.is_blind and row.breach is None]
+    empty = list(dict.fromkeys(row.phase for row in unknown if not row.samples))
+    if empty:
+        yield Word(f"not known: phase{'s' * (len(empty) > 1)} "), ", ".join(empty), Word(" had no samples")
+    untold = [f"{row.slo} in phase {row.phase}" for row in unknown if row.samples]
+    if untold:
+        yield Word("cannot be told as a share: "), ", ".join(untold)
 
 
 def _sight(row: Sight) -> Row:
     of = f" of {row.of}" if row.of else ""
-    seen = Word("⚠ blind" if row.is_blind else "not known" if row.breach is None else "sees")
+    seen = Word("⚠ blind")
     return (
         row.slo,
         row.phase,
@@ -39,7 +49,7 @@ def _sight(row: Sight) -> Row:
 def sweep_section(sweep: Sweep) -> Section:
     """How many windows come to which status with each limit; the one that holds is marked."""
     limits = [point.limit for point in sweep.points]
-    heads = ("limit", *(str(status_word(status)) for status in STATUSES), "now")
+    heads = ("limit", *(str(status_word(status)) for status in STATUSES), "")
     rows = tuple(_point(sweep, point, limits) for point in sweep.points)
     told: Cells = (sweep.slo, Word(" in phase "), sweep.phase, Word(", over the values that head measures"))
     marked = limits.index(sweep.current) if sweep.current in limits else None

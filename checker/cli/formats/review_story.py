@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from checker.cli.formats.review_replay import replay_sections
@@ -12,6 +11,7 @@ from checker.cli.formats.review_words import (
     NONE,
     Cells,
     Word,
+    away,
     caught_later,
     concerned_unseen,
     gravest_first,
@@ -19,9 +19,14 @@ from checker.cli.formats.review_words import (
     missing_roles,
     no_longer_caught,
     place_text,
+    signer,
 )
 from checker.governance.direction import Change
-from checker.governance.reviewed import IncidentOutcome, Required, Review, Signed
+from checker.governance.reviewed import Consequences, IncidentOutcome, Required, Review, Signed
+from checker.reporter.shell import command_line
+
+_MADE_UP = Word(" (over made-up values)")
+_FORMATTED = Word(" (both formatted alike; not the file's own lines)")
 
 
 def sections(review: Review) -> list[Section]:
@@ -34,7 +39,7 @@ def sections(review: Review) -> list[Section]:
         _warnings(review),
         _not_looked_at(review),
         *replay_sections(review),
-        sight_section(review.sights),
+        sight_section(review.sights if review.changes else ()),
         *map(sweep_section, review.sweeps),
     )
     return [section for section in found if section.lines or section.rows]
@@ -44,13 +49,18 @@ def attachments(review: Review) -> list[Attachment]:
     """The differences of the changes, the gravest first, then those of the notices."""
     told = [_attached(change) for change in gravest_first(review.changes) if change.notes or change.diff]
     return told + [
-        Attachment((Word("notice "), row.notice, Word(", phase "), row.phase, Word(": "), row.situation), (), row.diff)
+        Attachment(
+            (Word("notice "), row.notice, Word(", phase "), row.phase, Word(": "), row.situation, _MADE_UP),
+            (),
+            row.diff,
+        )
         for row in review.templates
     ]
 
 
 def _attached(change: Change) -> Attachment:
-    return Attachment((Word(f"{change.direction.value}: "), change.subject), change.notes, change.diff)
+    told = _FORMATTED if change.kind == "query" and change.diff else Word("")
+    return Attachment((Word(f"{change.direction.value}: "), change.subject, told), change.notes, change.diff)
 
 
 def _lost(review: Review) -> Section:
@@ -83,11 +93,11 @@ def _asked(review: Review) -> Section:
 
 
 def _to_type(review: Review) -> Iterator[Cells]:
-    """The command that gives what is missing."""
+    """The command that gives what is missing, for each role."""
+    base, digest = review.base.name, review.approvals.digest[:12]
     for role in missing_roles(review):
-        words = ["phasegate", "approve", f"--base={review.base.name}", f"--digest={review.approvals.digest[:12]}"]
-        yield Word("To approve: "), shlex.join([*words, f"--role={role}", "--reason=WHY", "--key=FILE"])
-        return
+        words = ("phasegate", "approve", "--base", base, "--digest", digest, "--role", role)
+        yield Word("To approve: "), f"{command_line(words)} --reason … --key FILE"
 
 
 def _required(row: Required) -> Row:
@@ -102,12 +112,7 @@ def _present(review: Review) -> Section:
 
 def _signed(row: Signed) -> Row:
     counts = Word("yes") if row.refused is None else f"no: {row.refused}"
-    return row.role, _who(row), minute(row.signed_at), minute(row.expires_at), counts, row.reason
-
-
-def _who(row: Signed) -> str:
-    """Whose key it is; the name in the approval is only what they call themselves."""
-    return f"{', '.join(row.principals)} (as {row.name})" if row.principals else f"not known (as {row.name})"
+    return row.role, signer(row), minute(row.signed_at), minute(row.expires_at), counts, row.reason
 
 
 def _changes(review: Review) -> Section:
@@ -136,6 +141,14 @@ def _not_looked_at(review: Review) -> Section:
     return Section("not-looked-at", "What was not looked at", tuple(_unseen(review)))
 
 
+def _options(phase: str, told: Consequences, *, is_concerned: bool) -> Cells:
+    """The options that have a phase judged by the events of one that was replayed."""
+    lent = next((row.events_of for row in told.replays if row.base or row.head), None)
+    if not is_concerned or lent is None or any(row.phase == phase for row in told.replays):
+        return ()
+    return Word("; to see what the change does there: "), command_line(("--phase", phase, "--events-of", lent))
+
+
 def _unseen(review: Review) -> Iterator[Cells]:
     yield from ((text,) for text in review.not_looked_at)
     told = review.consequences
@@ -143,11 +156,15 @@ def _unseen(review: Review) -> Iterator[Cells]:
         if review.changes:
             yield (Word("no past logs were replayed: nothing is known of the consequences"),)
         return
-    yield from ((Word("phase "), phase, Word(" was not replayed: "), why) for phase, why in told.not_replayed.items())
-    lent = next((row.events_of for row in told.replays if row.head), None)
-    for phase in concerned_unseen(review) if lent else ():
-        yield Word("to see what it does there: "), f"--phase={phase} --events-of={lent}"
+    concerned = concerned_unseen(review)
+    for phase, why in told.not_replayed.items():
+        yield (
+            Word("phase "),
+            phase,
+            Word(" was not replayed: "),
+            why,
+            *_options(phase, told, is_concerned=phase in concerned),
+        )
     for row in told.incidents:
         if not row.is_in_span:
-            away = row.phase in told.not_replayed
-            yield *_named(row), Word(": its phase was not replayed" if away else ": outside of the logs replayed")
+            yield *_named(row), Word(": "), *away(row, review)

@@ -17,7 +17,7 @@ from checker.cli.formats.review_words import (
     WindowRef,
     Word,
     bare,
-    totals,
+    totals_text,
     verdict,
 )
 from checker.governance.direction import Direction
@@ -46,12 +46,17 @@ def render_table(review: Review, options: ReviewOptions) -> str:
     """
     width = max(options.width, _LEAST_WIDTH)
     lines = [*_head(review, width)]
-    for section in sections(review):
-        lines += [(), *_section(section, width, options)]
+    told = sections(review)
+    for section in told:
+        if section.name != "sights":
+            lines += [(), *_section(section, width, options)]
     differences = attachments(review)
     for row in differences[:_MOST_ROWS]:
         lines += [(), *_attachment(row, width)]
     lines += _more(len(differences) - _MOST_ROWS, width)
+    for section in told:  # what gates can see stands last: it holds with and without the change
+        if section.name == "sights":
+            lines += [(), *_section(section, width, options)]
     return paint(lines, colour=options.colour)
 
 
@@ -60,7 +65,7 @@ def _head(review: Review, width: int) -> Iterator[Line]:
     told = f"{review.title}: {review.base.name} → {review.head.name}"
     yield from ends(told, "passed" if review.passed else "NOT APPROVED", width, style)
     yield from wrapped(bare(verdict(review)), width, style)
-    yield from wrapped(" · ".join(totals(review)), width)
+    yield from wrapped(totals_text(review), width)
 
 
 def _section(section: Section, width: int, options: ReviewOptions) -> Iterator[Line]:

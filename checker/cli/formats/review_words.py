@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from checker.governance.direction import Change, Direction, Place
-from checker.governance.reviewed import IncidentOutcome, Review, VerdictFlip
+from checker.governance.reviewed import Flip, IncidentOutcome, Review, Signed, VerdictFlip
 from checker.model import Comparison, Status, Threshold, Verdict, Window
 from checker.reporter.shell import command_line
 from checker.units import counted, limit_text, number, value_text, with_unit
@@ -85,7 +85,7 @@ def verdict(review: Review) -> Cells:
         return (Word(f"{head}: approved"),)
     missing = missing_roles(review)
     if not missing:
-        return (Word(f"{head}: not approved: nobody but its authors has approved it"),)
+        return (Word(f"{head}: not approved: nobody but the authors has approved"),)
     return (Word(f"{head}: approval missing ("), *_listed(missing), Word(")"))
 
 
@@ -98,6 +98,11 @@ def missing_roles(review: Review) -> dict[str, int]:
     return missing
 
 
+def _with_commas(texts: list[str]) -> Iterator[Cell]:
+    for position, text in enumerate(texts):
+        yield from (Word(", "), text) if position else (text,)
+
+
 def _listed(missing: dict[str, int]) -> Iterator[Cell]:
     for position, (role, count) in enumerate(missing.items()):
         yield from (Word(", "), role) if position else (role,)
@@ -105,30 +110,51 @@ def _listed(missing: dict[str, int]) -> Iterator[Cell]:
             yield Word(f" × {count}")
 
 
-def totals(review: Review) -> list[str]:
-    """What follows from the change, counted: `3 changes`, `13 judgements flip`, `1 past incident no longer caught`."""
-    told = [counted(len(review.changes), "change")]
+def totals(review: Review) -> list[Cells]:
+    """What follows from the change, counted: `3 changes`, `13 judgements flip`, `1 past incident no longer caught`.
+
+    A phase that the change concerns and that was not replayed is named before anything that the replay shows.
+    """
+    changes = Word(counted(len(review.changes), "change"))
     if review.consequences is None:
-        return [*told, "nothing replayed"]
-    flips = len(review.consequences.flips)
-    told.append(f"{counted(flips, 'judgement')} {'flips' if flips == 1 else 'flip'}" if flips else "no judgement flips")
+        return [(changes,), (Word("nothing replayed"),)]
     unseen = concerned_unseen(review)
-    told += [f"{counted(len(unseen), 'concerned phase')} NOT replayed"] if unseen else []
-    told += [f"{counted(count, 'rollback')} {word}" for word, count in rollback_changes(review).items()]
-    lost, late = len(no_longer_caught(review)), len(caught_later(review))
-    told += [f"{counted(lost, 'past incident')} no longer caught"] if lost else []
-    return told + ([f"{counted(late, 'past incident')} caught later"] if late else [])
+    return [(changes,), *([_unseen_text(unseen)] if unseen else []), *((Word(text),) for text in _counts(review))]
+
+
+def totals_text(review: Review) -> str:
+    """`totals` in one line, as they are: it is the caller's to escape."""
+    return " · ".join(map(bare, totals(review)))
+
+
+def _counts(review: Review) -> Iterator[str]:
+    flips = len(review.consequences.flips) if review.consequences else 0
+    none = "no judgement flips" + " in the phases that were replayed" * bool(concerned_unseen(review))
+    yield f"{counted(flips, 'judgement')} {'flips' if flips == 1 else 'flip'}" if flips else none
+    for word, count in rollback_changes(review).items():
+        yield f"{counted(count, 'rollback')} {word}"
+    for rows, word in ((no_longer_caught(review), "no longer caught"), (caught_later(review), "caught later")):
+        if rows:
+            yield f"{counted(len(rows), 'past incident')} {word}"
+
+
+def _unseen_text(phases: list[str]) -> Cells:
+    one = len(phases) == 1
+    which, were = Word(", which this change concerns, "), Word("was not replayed" if one else "were not replayed")
+    return (Word("phase " if one else "phases "), *_with_commas(phases), which, were)
 
 
 def concerned_unseen(review: Review) -> list[str]:
-    """The phases that a change names as its own and that were not replayed: what it does there is not known."""
+    """The phases that a change concerns and that were not replayed: what it does there is not known."""
     left_out = review.consequences.not_replayed if review.consequences else {}
-    named = {phase for change in review.changes if not _is_words(change) for phase in change.phases}
-    return [phase for phase in left_out if phase in named]
+    judging = [change for change in review.changes if not _is_words(change)]
+    concerned = {phase for change in judging for phase in change.phases or left_out}
+    return [phase for phase in left_out if phase in concerned]
 
 
 def _is_words(change: Change) -> bool:
-    return change.direction is Direction.NEUTRAL or change.kind == "template"
+    """Whether no replay of any phase could show what the change does."""
+    return change.direction is Direction.NEUTRAL or change.kind in ("template", "signers")
 
 
 def rollback_changes(review: Review) -> dict[str, int]:
@@ -155,9 +181,31 @@ def caught_later(review: Review) -> tuple[IncidentOutcome, ...]:
     return tuple(row for row, base, head in found if base and head and head > base)
 
 
+def away(row: IncidentOutcome, review: Review) -> Cells:
+    """Why an incident that is not in the span cannot be told."""
+    if review.consequences and row.phase in review.consequences.not_replayed:
+        return Word("phase "), row.phase, Word(" was not replayed")
+    return (Word("outside of the logs replayed"),)
+
+
 def _in_span(review: Review) -> Iterator[IncidentOutcome]:
     incidents = review.consequences.incidents if review.consequences else ()
     return (row for row in incidents if row.is_in_span)
+
+
+def gravest_flips(rows: tuple[Flip, ...]) -> list[Flip]:
+    """The flips, those between a violation and none first, then those of what cannot be told; equals by time."""
+    return sorted(rows, key=lambda row: (_mildness(row), row.window, row.phase))
+
+
+def _mildness(row: Flip) -> int:
+    statuses = {row.before, row.after}
+    return 0 if Status.VIOLATION in statuses else 1 if statuses & {Status.ERROR, Status.NO_DATA} else 2
+
+
+def signer(row: Signed) -> str:
+    """`sre@autosave.example (calls itself root)`: whose key it is; the name in an approval is only what it says."""
+    return f"{', '.join(row.principals) or 'not known'} (calls itself {row.name})"
 
 
 def gravest_first(changes: tuple[Change, ...]) -> list[Change]:

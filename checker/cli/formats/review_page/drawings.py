@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from checker.cli.formats.review_words import Cells, Word
+from checker.cli.formats.review_words import Cells, Word, gravest_flips
 from checker.governance.reviewed import Consequences, PhaseReplay, Review
 from checker.model import Decision, Judgement
 from checker.reporter import charts
@@ -23,7 +23,7 @@ def drawings(review: Review) -> tuple[list[tuple[Cells, str]], str]:
 
 
 def _pairs(told: Consequences) -> Iterator[tuple[Cells, tuple[charts.Chart, charts.Chart]]]:
-    units = {(row.phase, row.slo): row.unit for row in told.flips}
+    units = {(row.phase, row.slo): row.unit for row in gravest_flips(told.flips)}
     units |= {(row.phase, row.slo): row.unit for row in told.values}  # those that flip stay in front
     replays = {row.phase: row for row in told.replays}
     for (phase, slo), unit in [*units.items()][:MOST]:

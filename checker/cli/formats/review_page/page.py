@@ -22,7 +22,7 @@ from checker.cli.formats.review_words import (
     Word,
     bare,
     status_word,
-    totals,
+    totals_text,
     verdict,
 )
 from checker.governance.reviewed import Review
@@ -61,7 +61,7 @@ def _words(review: Review, options: ReviewOptions) -> dict[str, Any]:
         "headline": _plain(f"{review.title}: {bare(verdict(review))}"),
         "verdict": _plain(bare(verdict(review))),
         "verdict_class": _verdict_class(review),
-        "totals": totals(review),
+        "totals": _plain(totals_text(review)),
         "sides": [_plain(f"{row.name}{f' ({row.commit[:12]})' if row.commit else ''}") for row in sides],
         "engine": _plain(review.engine),
         "digests": [_plain(row.governed_digest) for row in sides],
