@@ -21,8 +21,9 @@ from checker.governance.approval_subjects import (
     incident_payload,
     refusal,
 )
-from checker.governance.approvals import judged
-from checker.governance.signatures import sign, verifier
+from checker.governance.approvals import approvals_of, judged
+from checker.governance.direction import Change
+from checker.governance.signatures import SIGNERS, sign, verifier
 from checker.governance.signed_acts import incident_approvals, is_signed
 from checker.ledger.append import END_OF_TIME, Draft
 from checker.ledger.records import read_ledger
@@ -31,6 +32,7 @@ from checker.pipeline import approvals_that_count
 from checker.policy.governing import Governance
 from checker.policy.model import Policy
 from checker.schemas import listed, nearest
+from checker.units import counted
 from checker.windows import iso
 
 # What is to be signed as the ledger stands; None where no signature is due.
@@ -134,18 +136,22 @@ def approve_change(
     base: Policy,
     head: Policy,
     reviewed: Reviewed,
+    changes: Sequence[Change],
     signers: bytes,
     role: str,
     person: Person,
     signing: Signing,
     at: datetime,
 ) -> str:
-    """Sign the approval of a policy change and add it to `policy/approvals/<digest>.yaml` beside the policy of `head`.
+    """Sign the approval of `changes` and add it to `policy/approvals/<digest>.yaml` beside the policy of `head`.
 
     `base` and `signers` (its allowed_signers) are those of the base, and so is who may speak for a role. Raises
     UsageError, and Refused where the approval would not count: nothing is written then.
     """
     governance, verify = base.governance, verifier(signers, at)
+    if not signers.strip():
+        told = f"{SIGNERS} of the base is missing or empty, so no key is known"
+        raise Refused(f"{told}; merge your keys first, see docs/approvals.md")
     _check_role(role, tuple(governance.people), "a change (governance.people of the base)")
     if not person.reason:
         raise UsageError("--reason: say why the change may be made; it is signed with the approval")
@@ -157,7 +163,11 @@ def approve_change(
         path = find_approvals(head, reviewed.digest).path
         return f"{person.by} has approved the change for {role} already ({path}); nothing was written"
     path = add_approval(head, reviewed, entry).relative_to(head.root).as_posix()
-    return f"approved: {role}, the change {reviewed.digest[:12]}; commit {path} with it"
+    found = find_approvals(head, reviewed.digest)
+    asked = approvals_of(base, reviewed, changes, found, verify, frozenset(), at, spent).required
+    left = [f"{row.role} ({row.missing})" if row.missing > 1 else row.role for row in asked if row.missing]
+    of = f"the change {reviewed.digest[:12]} ({reviewed.direction}, {counted(len(changes), 'change')})"
+    return f"approved: {role}, {of}{_still(left)}; commit {path} with it"
 
 
 def _phase_to_leave(governed: Governed, state: LedgerState, phase: str | None, role: str) -> str:

@@ -539,12 +539,13 @@ def test_a_file_of_something_else_is_told_of(head: Policy, scene: Scene) -> None
 def approve(head: Policy, scene: Scene, key: str | None, role: str = SRE, **more: object) -> str:
     person = Person(key or "nobody", str(more.get("reason", "seen")))
     signing = Signing(scene.keys[key].file if key else None, more.get("expires"))  # type: ignore[arg-type]
-    return approve_change(BASE, head, REVIEWED, scene.signers, role, person, signing, NOW)
+    return approve_change(BASE, head, REVIEWED, IN_C, scene.signers, role, person, signing, NOW)
 
 
 def test_a_change_is_approved_into_its_file(head: Policy, scene: Scene) -> None:
     told = approve(head, scene, "ada")
-    assert told == f"approved: SRE, the change {REVIEWED.digest[:12]}; commit {NAME} with it"
+    of = f"the change {REVIEWED.digest[:12]} ({REVIEWED.direction}, 1 change)"
+    assert told == f"approved: SRE, {of}; still missing: {COMMITTEE}; commit {NAME} with it"
     again = approve(head, scene, "ada-2")
     assert again == f"ada-2 has approved the change for SRE already ({NAME}); nothing was written"
     approve(head, scene, "gov", COMMITTEE)

@@ -60,3 +60,16 @@ def test_past_incidents_are_read(until: str, code: int, project: Path, capsys: p
     place.unlink()
     assert done.code == code
     assert ("policy/incidents.yaml:3" in done.out + done.err) is (code == 2)
+
+
+def test_what_lies_beside_is_counted(project: Path, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ("validate", "--policy", project / "policy/policy.yaml")
+    assert "signers" not in phasegate(capsys, *where).out
+    signers, incidents = project / "policy/allowed_signers", project / "policy/incidents.yaml"
+    signers.write_text(f"# a comment\n{key}\n\n{key}\n", encoding="utf-8")
+    incidents.write_text(INCIDENT % "2026-01-01T01:00:00Z", encoding="utf-8")
+    told = [" ".join(line.split()) for line in phasegate(capsys, *where).out.splitlines()]
+    signers.unlink()
+    incidents.unlink()
+    assert "signers 2 allowed_signers: each line lists a key" in told
+    assert "past incidents 1 incidents.yaml: each has its span" in told

@@ -19,7 +19,7 @@ COMMANDS = {
     "collect": "One cycle of the Collector: seal the window that has just ended.",
     "run": "The loop: collect, check, report, verify, on each window's boundary.",
     "advance": "One phase on, where the gate passes and the approvals are there.",
-    "approve": "Record an approval of the next advance, or of an incident.",
+    "approve": "Record an approval: of the next advance, an incident, or a policy change.",
     "incident": "The incidents; a note on one, or its end by a person's word.",
     "pause": "Hold the rollout where it is.",
     "report": "Deliver what the ledger holds: dashboard, Runbook, notices.",

@@ -12,7 +12,7 @@ import click
 from checker.cli import say
 from checker.cli.common import clock, read_governed
 from checker.cli.durations import Duration
-from checker.cli.people import by_option, check_target, ledger_to_act_on, recorded_where, remark_option, target_option
+from checker.cli.people import by_option, check_target, ledger_to_act_on, one_line_text, recorded_where, target_option
 from checker.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ expires_option = click.option(
 @target_option
 @click.option("--role", required=True, help="As the policy's approvers name it.")
 @by_option
-@remark_option
+@click.option("--reason", callback=one_line_text, help="Why; required with --base.", metavar="TEXT")
 @click.option("--phase", help="The phase to leave, where the ledger names none yet.")
 @click.option("--incident", metavar="ID", help="Approve this incident instead of the next advance.")
 @click.option("--base", metavar="REV", help="Approve the change that the working tree makes to this revision.")
@@ -126,4 +126,4 @@ def approved_change(
         if not compared.direction.needs_approval:
             raise Refused(f"the change is {compared.direction.value}: there is nothing to approve")
         policies = compared.before.policy, compared.after.policy
-        return approve_change(*policies, reviewed, before.signers, role, person, signing, at)
+        return approve_change(*policies, reviewed, compared.changes, before.signers, role, person, signing, at)

@@ -33,7 +33,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 LONGEST_TEXT = 500  # characters of a name or a reason
 
 
-def _text(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def one_line_text(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """What an option was given, on one line; None where it was not. Raises as `one_line` does."""
     del ctx
     return None if value is None else one_line(value, param)
 
@@ -61,12 +62,14 @@ by_option = click.option(
     envvar="PHASEGATE_BY",
     show_envvar=True,
     show_default="your login name",
-    callback=_text,
+    callback=one_line_text,
     help="Who does it.",
     metavar="NAME",
 )
-reason_option = click.option("--reason", required=True, callback=_text, help="Why.", metavar="TEXT")
-remark_option = click.option("--reason", callback=_text, help="Why, where there is more to say.", metavar="TEXT")
+reason_option = click.option("--reason", required=True, callback=one_line_text, help="Why.", metavar="TEXT")
+remark_option = click.option(
+    "--reason", callback=one_line_text, help="Why, where there is more to say.", metavar="TEXT"
+)
 target_option = click.option("--target", metavar="NAME", help="The rollout; must be the policy's, where it is given.")
 
 

@@ -32,6 +32,20 @@ def beside_problems(policy: Policy) -> Iterator[Problem]:
             yield from fault.problems
 
 
+def beside_counts(policy: Policy) -> Iterator[tuple[str, int, str]]:
+    """What of it was checked, where it is there: kind, count, and how. For a policy without `beside_problems`."""
+    lines = [line for line in signers_of(policy).split(b"\n") if _is_said(line.strip())]
+    if lines:
+        yield "signers", len(lines), f"{SIGNERS}: each line lists a key"
+    place = policy.path.parent / INCIDENTS
+    if place.is_file():
+        yield "past incidents", len(read_incidents(place, INCIDENTS)), f"{INCIDENTS}: each has its span"
+
+
+def _is_said(line: bytes) -> bool:
+    return bool(line) and not line.startswith(b"#")
+
+
 def signer_problems(signers: bytes, shown: str) -> Iterator[Problem]:
     """Lines of an allowed_signers that list no key: OpenSSH passes over them, and whoever wrote them cannot sign."""
     for number, line in enumerate(signers.decode("utf-8", "replace").split("\n"), 1):

@@ -10,7 +10,7 @@ from checker.analyzer.governed import Parts, read_parts, template_sources
 from checker.analyzer.probe import gate_problems, slo_problems
 from checker.analyzer.span_events import SloTask
 from checker.errors import Problem
-from checker.governance.beside_policy import beside_problems
+from checker.governance.beside_policy import beside_counts, beside_problems
 from checker.governance.documents import documents, outdated, read
 from checker.policy.model import Policy
 from checker.units import counted
@@ -51,7 +51,9 @@ def validate_governed(path: Path, check_templates: TemplateCheck) -> Validation:
     root = parts.policy.root
     texts = {file.relative_to(root).as_posix(): read(file) for file in documents(root)}
     problems |= {problem for name, text in texts.items() for problem in outdated(parts.policy, text, name)}
-    return Validation(tuple(sorted(problems)), tuple(_checked(parts, parts.policy, len(sources), len(texts))))
+    checked = tuple(_checked(parts, parts.policy, len(sources), len(texts)))
+    beside = () if problems else tuple(Checked(*row) for row in beside_counts(parts.policy))
+    return Validation(tuple(sorted(problems)), (*checked, *beside))
 
 
 def _run_problems(parts: Parts) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ fetched.
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pathlib import Path
 from checker.errors import CannotDecide, GovernedFilesInvalid, Problem, UsageError
 
 _DEADLINE_S = 60
-_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _QUIET = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false", "core.quotePath=false")
 _ENVIRONMENT = {
     "GIT_GRAFT_FILE": os.devnull,
@@ -27,6 +25,7 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 MAX_FILES, MAX_BYTES = 5_000, 64 << 20
+MAX_APPROVALS = 10_000  # files; they grow with every change that was approved, and are read beside the others
 _BLOBS = {"100644", "100755"}
 
 
@@ -60,8 +59,12 @@ class Repository:
         found = self._run(["merge-base", base, head])
         return found.decode().strip() if found else None
 
-    def blobs(self, commit: str, below: Sequence[str], beside: Sequence[str] = ()) -> Iterator[Blob]:
+    def blobs(
+        self, commit: str, below: Sequence[str], beside: Sequence[str] = (), approvals: str | None = None
+    ) -> Iterator[Blob]:
         """The files of `commit` in the project's folders `below` and `beside`; links in the latter are left out.
+
+        What lies below `approvals`, a folder of one of them, is counted for itself, and bounded for itself.
 
         Raises GovernedFilesInvalid for links and submodules below, and where the files are too many or too large.
         """
@@ -70,11 +73,11 @@ class Repository:
         linked = [path for mode, _, _, path in governed if mode not in _BLOBS]
         entries = [*governed, *(entry for entry in others if entry[0] in _BLOBS)]
         problems = [Problem(path, 0, 0, f"is a link or a submodule in {commit[:12]}") for path in linked]
-        if len(entries) > MAX_FILES or sum(size for _, _, size, _ in entries) > MAX_BYTES:
-            size = sum(size for _, _, size, _ in entries) >> 20
-            told = f"{len(entries)} files of {size} MiB to read in {commit[:12]}"
-            way_out = f"at most {MAX_FILES} of {MAX_BYTES >> 20} MiB are read; keep the others in another folder"
-            problems.append(Problem(self.prefix or ".", 0, 0, f"{told}; {way_out}"))
+        given = [size for _, _, size, path in entries if _is_below(path, approvals)]
+        others_sizes = [size for _, _, size, path in entries if not _is_below(path, approvals)]
+        way_out = "keep the others in another folder"
+        problems += _too_many(others_sizes, MAX_FILES, self.prefix or ".", commit, way_out)
+        problems += _too_many(given, MAX_APPROVALS, approvals or ".", commit, "remove the oldest")
         if problems:
             raise GovernedFilesInvalid(problems)
         wanted = "".join(f"{name}\n" for _, name, _, _ in entries).encode()
@@ -114,15 +117,15 @@ class Repository:
     def _touching_alone(self, commits: Iterable[str], folder: str) -> frozenset[str]:
         """Those of `commits` that touch files below `folder`, and no other file."""
         asked = "".join(f"{commit}\n" for commit in commits)
-        options = ["-r", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--stdin", "-z"]
+        options = ["-r", "--raw", "--no-renames", "--no-ext-diff", "--no-textconv", "--stdin", "-z"]
         touched: dict[str, list[str]] = {}
         names: list[str] = []
-        for part in self._need(["diff-tree", *options], asked.encode()).split(b"\0"):
-            text = os.fsdecode(part)
-            if text in asked and _HASH.fullmatch(text):
-                names = touched.setdefault(text, [])
-            elif text:
-                names.append(text)
+        parts = iter(self._need(["diff-tree", *options], asked.encode()).split(b"\0"))
+        for part in parts:
+            if part.startswith(b":"):  # a path follows; it may look like anything, like a commit's name too
+                names.append(os.fsdecode(next(parts)))
+            elif part.strip():
+                names = touched.setdefault(part.decode().strip(), [])
         return frozenset(
             commit for commit, paths in touched.items() if paths and all(path.startswith(folder) for path in paths)
         )
@@ -174,10 +177,26 @@ def repository_of(root: Path) -> Repository:
     """The repository that the project `root` lies in. Raises UsageError where there is none."""
     top, prefix = (_git(root, ["rev-parse", option]) for option in ("--show-toplevel", "--show-prefix"))
     if top is None or prefix is None:
+        if not any(os.path.lexists(folder / ".git") for folder in (root, *root.parents)):
+            raise UsageError(f"{root.name}: lies in no git repository; --base needs one")
         raise UsageError(
-            f"{root.name}: lies in no git repository (or git takes it for another user's); --base needs one"
+            f"{root.name}: git does not open the repository that it lies in: git takes it for another user's, or it is "
+            "damaged; where you trust it, go to the folder that holds its .git and allow it: "
+            'git config --global --add safe.directory "$PWD"'
         )
     return Repository(Path(os.fsdecode(top.removesuffix(b"\n"))), os.fsdecode(prefix.removesuffix(b"\n")))
+
+
+def _is_below(path: str, folder: str | None) -> bool:
+    return folder is not None and path.startswith(f"{folder}/")
+
+
+def _too_many(sizes: Sequence[int], most: int, place: str, commit: str, way_out: str) -> list[Problem]:
+    """The problem of files of these `sizes` (bytes) at `place`, where they are more than are read; else none."""
+    if len(sizes) <= most and sum(sizes) <= MAX_BYTES:
+        return []
+    told = f"{len(sizes)} files of {sum(sizes) >> 20} MiB to read in {commit[:12]}"
+    return [Problem(place, 0, 0, f"{told}; at most {most} of {MAX_BYTES >> 20} MiB are read; {way_out}")]
 
 
 def _git(

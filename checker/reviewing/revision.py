@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from checker.errors import GovernedFilesInvalid, Problem
+from checker.errors import GovernedFilesInvalid, Problem, UsageError
 from checker.policy.yaml_tree import read_yaml
 from checker.reviewing.git import Blob, Repository, repository_of
 
 SIGNERS = "allowed_signers"
+APPROVALS = "approvals"
 WORKING_TREE = "working tree"
 # What may lie in a project beside its policy's folder and counts for a review; then what is only held against it.
 _FOLDERS = ("queries", "schemas", "constraints.txt", "requirements.txt")
@@ -63,10 +64,12 @@ def revision_of(repository: Repository, name: str, policy: Path, option: str = "
     folder = policy.parent.name
     with tempfile.TemporaryDirectory(prefix="phasegate-review-") as made:
         root = Path(made).resolve()
-        _put_down(repository.blobs(commit, (folder, *_FOLDERS), _BESIDE), root)
+        _put_down(repository.blobs(commit, (folder, *_FOLDERS), _BESIDE, f"{folder}/{APPROVALS}"), root)
         place = root / folder / policy.name
         if not place.is_file():
-            raise GovernedFilesInvalid([Problem(f"{folder}/{policy.name}", 0, 0, f"is not there in {name}")])
+            looked_for = f"{repository.prefix}{folder}/{policy.name}"
+            told = f"is not there in {name}, where {looked_for} was looked for; name another revision with {option}"
+            raise GovernedFilesInvalid([Problem(f"{folder}/{policy.name}", 0, 0, f"{told}, or --policy")])
         schema = _event_schema(place)
         if schema is not None and not (root / schema).exists():
             _put_down(repository.blobs(commit, (schema,)), root)
@@ -91,11 +94,28 @@ def _event_schema(policy: Path) -> str | None:
     return None if steps[0] == "/" or ".." in steps else path
 
 
+def _repository(place: Path, policy: Path, head: str | None) -> Repository:
+    """The repository of the policy at `place`, given as `policy`. Raises UsageError, first of all for a file that there
+    is not: which the working tree must have, and a revision need not."""
+    missing = UsageError(f"--policy {policy}: there is no such file; name the project's policy, as policy/policy.yaml")
+    if head is None and not place.is_file():
+        raise missing
+    try:
+        return repository_of(place.parent.parent)
+    except UsageError:
+        if place.is_file():
+            raise
+        raise missing from None
+
+
 @contextmanager
 def both_revisions(policy: Path, base: str, head: str | None) -> Iterator[tuple[Repository, Revision, Revision]]:
-    """The repository, base and head; without `head` the working tree as it lies there. Raises as `revision_of` does."""
+    """The repository, base and head; without `head` the working tree as it lies there.
+
+    Raises as `revision_of` does, and UsageError for a policy that there is not.
+    """
     place = policy.parent.resolve() / policy.name
-    repository = repository_of(place.parent.parent)
+    repository = _repository(place, policy, head)
     with revision_of(repository, base, place) as before:
         if head is None:
             yield repository, before, _revision(WORKING_TREE, None, place)
@@ -110,7 +130,7 @@ def authors_of(repository: Repository, base: Revision, head: Revision, given: Se
     Who adds an approval alone has changed nothing, and is no author of the change.
     """
     newest = head.commit or repository.commit("HEAD")
-    approvals = f"{head.policy.parent.name}/approvals"
+    approvals = f"{head.policy.parent.name}/{APPROVALS}"
     found = set(repository.authors(str(base.commit), newest, approvals)) | set(given)
     uncommitted = repository.changed_paths(newest, None) if head.commit is None else ()
     has_changed = any(not path.startswith(f"{approvals}/") for path in uncommitted)

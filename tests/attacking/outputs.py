@@ -195,6 +195,6 @@ LAYERS = {
     "an annotation holds no command": _replaced("checker.cli.say._said"),
     "Markdown shows values as code": _replaced("checker.cli.formats.markdown.code"),
     "Markdown's code has no end in a value": lambda patch: patch.setattr(markdown, "_ESCAPES", {}),
-    "a fence is longer than any in it": _replaced("checker.cli.formats.markdown._fence", by=lambda _: "```"),
+    "a fence is longer than any in it": _replaced("checker.cli.formats.markdown.fence_of", by=lambda _: "```"),
     "a terminal's text knows no markup": _with_markup,
 }

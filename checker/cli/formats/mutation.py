@@ -7,15 +7,28 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from rich.cells import cell_len
+
+from checker.cli.formats.layout import folded
 from checker.querytest.mutants import Fate, MutationReport, Outcome, share_of
 from checker.units import plain
 
 SCHEMA_VERSION = 1
+WIDTH, MORE = 80, "  "
 
 
 def render_table(report: MutationReport, at_least: float) -> str:
     """A line for each file, each mutant that no fixture noticed with the fixture to add, those refused, the share."""
-    return "".join(f"{line}\n" for line in _lines(report, at_least))
+    return "".join(f"{line}\n" for text in _lines(report, at_least) for line in _folded(text))
+
+
+def _folded(text: str) -> list[str]:
+    """`text` in lines of at most WIDTH columns; those after the first stand two columns further in."""
+    indent = text[: len(text) - len(text.lstrip())]
+    if cell_len(text) <= WIDTH:
+        return [text]
+    first, *rest = folded(text, WIDTH - len(indent) - len(MORE))
+    return [indent + first, *(f"{indent}{MORE}{line}" for line in rest)]
 
 
 def _lines(report: MutationReport, at_least: float) -> Iterator[str]:

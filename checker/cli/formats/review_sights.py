@@ -49,7 +49,7 @@ def _sight(row: Sight) -> Row:
 def sweep_section(sweep: Sweep) -> Section:
     """How many windows come to which status with each limit; the one that holds is marked."""
     limits = [point.limit for point in sweep.points]
-    heads = ("limit", *(str(status_word(status)) for status in STATUSES), "")
+    heads = ("limit", *(str(status_word(status)) for status in STATUSES), "holds")
     rows = tuple(_point(sweep, point, limits) for point in sweep.points)
     told: Cells = (sweep.slo, Word(" in phase "), sweep.phase, Word(", over the values that head measures"))
     marked = limits.index(sweep.current) if sweep.current in limits else None
