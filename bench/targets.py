@@ -72,35 +72,9 @@ left join seen using (window_start)
 group by windows.window_start
 order by windows.window_start
 """
-GATE = """\
--- name: in_a_row
--- measures: whether each of the newest windows meets every SLO
--- reads: windows(window_start), judgements(window_start, status)
--- params: $since timestamp, $batches integer
--- lookback: $batches windows
--- returns: criterion varchar, observed double, required double, passed boolean, since timestamp, reason varchar
-with
-    outcomes as (
-        select windows.window_start, coalesce(bool_and(judgements.status in ('ok', 'warn')), false) as met
-        from windows
-        left join judgements using (window_start)
-        where windows.window_start >= $since
-        group by windows.window_start
-    ),
-
-    last_break as (
-        select coalesce(max(window_start), timestamp '0001-01-01') as window_start
-        from outcomes
-        where not met
-    )
-
-select
-    'consecutive_batches' as criterion, count(*)::double as observed, $batches::double as required,
-    count(*) >= $batches as passed, min(outcomes.window_start) as since, null::varchar as reason
-from outcomes
-cross join last_break
-where outcomes.window_start > last_break.window_start
-"""
+# The gate of a rollout that the suite knows, under its own file's name.
+GATE = "three_in_a_row.sql"
+GATE_SQL = (HERE.parent / "tests/cases/precision_merge/queries/gate" / GATE).read_text(encoding="utf-8")
 TEMPLATE = """\
 {{ title }} {{ phase }}: {{ metric }} violated in window {{ window }}; back to {{ rollback_to }}: {{ cmd }}
 {% for slo in metrics.values() %}
@@ -128,7 +102,7 @@ def _target(root: Path, name: str, slos: int, windows: int, dice: random.Random)
     _write(root / "schemas/event.schema.json", json.dumps(SCHEMA))
     _write(root / "policy/policy.yaml", json.dumps(_policy(name, named, windows * 2 // 3), indent=1))
     _write(root / "policy/templates/incident.j2", TEMPLATE)
-    _write(root / "queries/gate/in_a_row.sql", GATE)
+    _write(root / "queries/gate" / GATE, GATE_SQL)
     for slo, kind, endpoint in named:
         value, unit, _, column = KINDS[kind]
         told = {"name": slo, "kind": kind, "endpoint": endpoint, "target": name}
@@ -181,7 +155,7 @@ def _policy(name: str, named: list[tuple[str, str, str]], in_a_row: int) -> dict
         "gates": {
             "leave": {
                 "title": f"{in_a_row} windows in a row",
-                "query": "gate/in_a_row.sql",
+                "query": f"gate/{GATE}",
                 "parameters": {"batches": in_a_row},
             }
         },

@@ -23,7 +23,7 @@ from checker.governance.approval_subjects import (
 )
 from checker.governance.approvals import approvals_of, judged
 from checker.governance.direction import Change
-from checker.governance.signatures import SIGNERS, sign, verifier
+from checker.governance.signatures import SIGNERS_SHOWN, sign, verifier
 from checker.governance.signed_acts import incident_approvals, is_signed
 from checker.ledger.append import END_OF_TIME, Draft
 from checker.ledger.records import read_ledger
@@ -150,7 +150,7 @@ def approve_change(
     """
     governance, verify = base.governance, verifier(signers, at)
     if not signers.strip():
-        told = f"{SIGNERS} of the base is missing or empty, so no key is known"
+        told = f"{SIGNERS_SHOWN} of the base is missing or empty, so no key is known"
         raise Refused(f"{told}; merge your keys first, see docs/approvals.md")
     _check_role(role, tuple(governance.people), "a change (governance.people of the base)")
     if not person.reason:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -95,21 +96,8 @@ def command(
     With --record the checks of a recovery that are due are made and recorded as well.
     """
     if all_below is not None:
-        from checker.cli.check_all import check_all, show_all
-
         _refuse_beside_all(ctx, ledger)
-        checked = check_all(
-            all_below,
-            phase=phase,
-            as_of=as_of,
-            no_ledger=ledger == NO_LEDGER,
-            use_cache=use_cache,
-            threads=threads,
-            fail_on_warn=fail_on_warn,
-            verify_logs=verify_logs,
-        )
-        show_all(format_, checked, all_below)
-        ctx.exit(checked.exit_code)
+        ctx.exit(_check_all(all_below, format_, ledger, **_of_all(ctx.params)))
     if phase is None:
         raise click.MissingParameter(ctx=ctx, param_hint="'--phase'", param_type="option")
     from checker.pipeline import check, read_past
@@ -143,6 +131,20 @@ def command(
         _say_what_is_missing(result.decision, governed, request.logs, shown_folder(governed.policy, logs))
     outcome = result.decision.outcome
     ctx.exit(1 if fail_on_warn and outcome is Status.WARN else exit_code(result.decision))
+
+
+def _of_all(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that hold for every target."""
+    return {name: given[name] for name in ("phase", "as_of", "use_cache", "threads", "fail_on_warn", "verify_logs")}
+
+
+def _check_all(below: Path, format_: str, ledger: Path | None, **of_all: Any) -> int:
+    """Check and show every target below a folder; the exit code."""
+    from checker.cli.check_all import check_all, show_all
+
+    checked = check_all(below, no_ledger=ledger == NO_LEDGER, **of_all)
+    show_all(format_, checked, below)
+    return checked.exit_code
 
 
 def _refuse_beside_all(ctx: click.Context, ledger: Path | None) -> None:

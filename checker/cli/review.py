@@ -24,6 +24,7 @@ from checker.cli.common import (
     progress_line,
     threads_option,
 )
+from checker.cli.formats.review_formats import RENDERERS
 from checker.cli.sources import clock_in, named_folder, source_arguments
 from checker.errors import CannotDecide, UsageError
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from checker.reviewing.replaying import Span
     from checker.reviewing.revision import Revision
 
-FORMATS = ("table", "json", "markdown", "html", "sarif", "github", "junit")
+FORMATS = tuple(RENDERERS)
 DAYS = timedelta(days=7)
 
 
@@ -150,12 +151,12 @@ def _options(page_url: str | None, source: tuple[str, ...]) -> ReviewOptions:
 
 
 def _show(made: Review, format_: str, files: Sequence[tuple[str, Path]], options: ReviewOptions) -> None:
-    from checker.cli.formats.review_formats import RENDERERS, show_review
+    from checker.cli.formats.review_formats import render, show_review
     from checker.whole_file import write_whole
 
     for name, file in files:
         try:
-            write_whole(file, RENDERERS[name](made, options).encode())
+            write_whole(file, render(name, made, options).encode())
         except OSError as fault:
             raise UsageError(f"--output {name}:{file}: cannot be written: {fault.strerror or fault}") from fault
     show_review(format_, made, options)

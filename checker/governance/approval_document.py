@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from checker.errors import Problem
 from checker.governance.approval_subjects import Reviewed, Terms
-from checker.policy.cursor import Cursor
+from checker.policy.cursor import Cursor, time_faults
 from checker.policy.yaml_tree import parse_yaml
 from checker.schemas import Fault, tool_schema, validate
 from checker.windows import iso, parse_iso
@@ -58,10 +57,8 @@ def read_document(text: str, path: str) -> Found:
     tree = parse_yaml(text, path)
     problems: list[Problem] = list(tree.problems)
     if tree.is_readable:
-        known = {(fault, False) for fault in tree.faulty}
         faults = [*validate(tree.value, tool_schema("approvals"), at_most=100), *_time_faults(Cursor(tree.value))]
-        fresh = (fault for fault in dict.fromkeys(faults) if (fault.path, fault.on_key) not in known)
-        problems += [tree.problem(fault.path, fault.message, fault.on_key) for fault in fresh]
+        problems += tree.told_once(dict.fromkeys(faults))
     if problems:
         return Found(path, None, tuple(str(problem) for problem in sorted(set(problems))))
     document = _document(tree.value)
@@ -72,16 +69,7 @@ def read_document(text: str, path: str) -> Found:
 def _time_faults(document: Cursor) -> Iterator[Fault]:
     """Times that no calendar has."""
     for approval in document.at("approvals").items:
-        for place in (approval.at("signed_at"), approval.at("expires_at")):
-            if place.text is not None and _instant(place.text) is None:
-                yield place.fault(f"{place.text!r} is no time; write one such as 2026-01-02T11:45:00Z")
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        return parse_iso(text)
-    except ValueError:
-        return None
+        yield from time_faults((approval.at("signed_at"), approval.at("expires_at")), "2026-01-02T11:45:00Z")
 
 
 def _document(value: Mapping[str, Any]) -> Document:

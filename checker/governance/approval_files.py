@@ -19,14 +19,13 @@ from checker.governance.approval_document import (
     read_document,
 )
 from checker.governance.approval_subjects import Reviewed, Verified, Verify
-from checker.governance.signatures import verifier
+from checker.governance.signatures import SIGNERS, verifier
 from checker.policy.governed_text import Refused, governed_bytes, read_governed_text
 from checker.policy.model import Policy
 from checker.regular import is_link
 from checker.units import counted, plain
 from checker.whole_file import write_whole
 
-SIGNERS = "allowed_signers"
 MAX_FILES = 10_000
 MAX_TOLD = 50  # new files that are read to say what they are; a change may bring any number
 

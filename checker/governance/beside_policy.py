@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
-from checker.governance.approval_files import SIGNERS, signers_of
+from checker.governance.approval_files import signers_of
 from checker.governance.incident_file import read_incidents
+from checker.governance.signatures import SIGNERS
 from checker.policy.model import Policy
 
 INCIDENTS = "incidents.yaml"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from checker.errors import GovernedFilesInvalid, Problem
 from checker.governance.past_incidents import PastIncident, past_incidents
-from checker.policy.cursor import Cursor
+from checker.policy.cursor import Cursor, span_faults
 from checker.policy.yaml_tree import Tree, read_yaml
 from checker.schemas import Fault, tool_schema, validate
-from checker.windows import parse_iso
 
 
 def read_incidents(path: Path, shown: str) -> tuple[PastIncident, ...]:
@@ -27,13 +25,8 @@ def read_incidents(path: Path, shown: str) -> tuple[PastIncident, ...]:
 
 
 def _content_problems(tree: Tree) -> Iterator[Problem]:
-    if not tree.is_readable:
-        return
-    known = {(path, False) for path in tree.faulty}
-    for faults in (validate(tree.value, tool_schema("incidents")), list(_faults(Cursor(tree.value)))):
-        new = [fault for fault in faults if (fault.path, fault.on_key) not in known]
-        known |= {(fault.path, fault.on_key) for fault in new if not fault.is_absence}
-        yield from (tree.problem(fault.path, fault.message, fault.on_key) for fault in new)
+    if tree.is_readable:
+        yield from tree.told_once(validate(tree.value, tool_schema("incidents")), _faults(Cursor(tree.value)))
 
 
 def _faults(document: Cursor) -> Iterator[Fault]:
@@ -43,20 +36,4 @@ def _faults(document: Cursor) -> Iterator[Fault]:
         name = incident.at("id")
         if name.text is not None and first.setdefault(name.text, index) != index:
             yield name.fault(f"{name.text!r} is already the id of incidents[{first[name.text]}]; choose another")
-        yield from _time_faults(incident.at("from"), incident.at("until"))
-
-
-def _time_faults(begins: Cursor, ends: Cursor) -> Iterator[Fault]:
-    known = [_instant(place) for place in (begins, ends)]
-    for place, instant in zip((begins, ends), known, strict=True):
-        if place.text is not None and instant is None:
-            yield place.fault(f"{place.text!r} is no time; write one such as 2026-01-02T11:50:00Z")
-    if known[0] and known[1] and known[0] >= known[1]:
-        yield ends.fault(f"{ends.text} does not lie after the beginning, {begins.text}")
-
-
-def _instant(place: Cursor) -> datetime | None:
-    try:
-        return None if place.text is None else parse_iso(place.text)
-    except ValueError:
-        return None
+        yield from span_faults(incident.at("from"), incident.at("until"), "2026-01-02T11:50:00Z")

@@ -24,7 +24,8 @@ from checker.schemas import listed, shown
 from checker.units import plain
 
 NAMESPACE = "phasegate"
-SIGNERS = "policy/allowed_signers"
+SIGNERS = "allowed_signers"  # the file beside the policy
+SIGNERS_SHOWN = f"policy/{SIGNERS}"
 MAX_SIGNATURE = 16_384  # characters; one with an RSA key of 16,384 bits has 6,000
 MAX_NAMES = 32  # principals asked for, of one key
 SIGN_DEADLINE_S = 300.0  # a person types a passphrase or touches a key
@@ -33,7 +34,6 @@ VERIFY_DEADLINE_S = 20.0
 _ARMOR = re.compile(
     r"-----BEGIN SSH SIGNATURE-----\n(?P<body>[A-Za-z0-9+/=\n]+)\n-----END SSH SIGNATURE-----\n?", re.ASCII
 )
-_FILE = "allowed_signers"
 _KEPT = ("HOME", "PATH", "TERM")
 _KEPT_TO_SIGN = ("SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_SK_PROVIDER", "DISPLAY", "WAYLAND_DISPLAY")
 _TIMED = re.compile(rb"valid-(after|before)|cert-authority", re.IGNORECASE)
@@ -88,10 +88,10 @@ def _verified(payload: bytes, signature: str, signers: bytes, moment: datetime |
     if namespace != NAMESPACE:
         return Verified(refused=f"is signed in the namespace {shown(namespace)}, not {NAMESPACE!r}")
     if not signers.strip():
-        return Verified(refused=f"{SIGNERS} is missing or empty, so no key is known")
+        return Verified(refused=f"{SIGNERS_SHOWN} is missing or empty, so no key is known")
     with tempfile.TemporaryDirectory(prefix="phasegate-") as scratch:  # of mode 0700
         folder = Path(scratch)
-        (folder / _FILE).write_bytes(signers)
+        (folder / SIGNERS).write_bytes(signers)
         (folder / "signature").write_text(signature, encoding="ascii")
         return _asked(payload, key, signers, moment, folder)
 
@@ -103,14 +103,14 @@ def _asked(payload: bytes, key: bytes, signers: bytes, moment: datetime | None, 
     names = [name for name in found if not set(name) & set("*?!")]
     if not found:
         fingerprint = base64.b64encode(sha256(key).digest()).decode().rstrip("=")
-        return Verified(refused=f"is signed with a key that {SIGNERS} does not list (SHA256:{fingerprint})")
+        return Verified(refused=f"is signed with a key that {SIGNERS_SHOWN} does not list (SHA256:{fingerprint})")
     if not names:
-        pattern = f"its key is listed in {SIGNERS} for a pattern alone ({listed(found)})"
+        pattern = f"its key is listed in {SIGNERS_SHOWN} for a pattern alone ({listed(found)})"
         return Verified(refused=f"{pattern}; list the person by name")
     good: list[str] = []
     words: list[str] = []
     for name in names[:MAX_NAMES]:
-        files = ("-s", "signature", "-f", _FILE)
+        files = ("-s", "signature", "-f", SIGNERS)
         code, _, told = _run(("-Y", "verify", "-n", NAMESPACE, "-I", name, *files, *time), payload, folder)
         good += [] if code else [name]
         words += told if code else []
@@ -119,12 +119,12 @@ def _asked(payload: bytes, key: bytes, signers: bytes, moment: datetime | None, 
 
 def _found(time: Sequence[str], folder: Path) -> tuple[str, ...]:
     """The principals that OpenSSH finds for a key that no line names: those of a certificate."""
-    code, out, _ = _run(("-Y", "find-principals", "-s", "signature", "-f", _FILE, *time), b"", folder)
+    code, out, _ = _run(("-Y", "find-principals", "-s", "signature", "-f", SIGNERS, *time), b"", folder)
     return () if code else tuple(name for line in out.splitlines() for name in line.split(",") if name)
 
 
 def _why_not(words: Sequence[str]) -> str:
-    lines = [line for line in dict.fromkeys(words) if line.startswith(f"{_FILE}:")]
+    lines = [line for line in dict.fromkeys(words) if line.startswith(f"{SIGNERS}:")]
     if lines:
         return "; ".join(f"policy/{line}" for line in lines)
     if any("incorrect signature" in line for line in words):

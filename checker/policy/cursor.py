@@ -5,13 +5,15 @@ The schema tells of wrong kinds; so the rules look at what is sound and need not
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from checker.policy.durations import parse_duration
 from checker.policy.model import COMPLETE, OFF
 from checker.schemas import DocumentPath, Fault, listed
+from checker.windows import parse_iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class Cursor:
         """The value where it is a duration."""
         return parse_duration(self.value) if isinstance(self.value, str) else None
 
+    @property
+    def instant(self) -> datetime | None:
+        """The value where it is a time of the calendar, with a zone."""
+        try:
+            return None if self.text is None else parse_iso(self.text)
+        except ValueError:
+            return None
+
     def fault(self, message: str) -> Fault:
         """`message` about the value."""
         return Fault(self.path, message)
@@ -63,6 +73,20 @@ class Cursor:
     def key_fault(self, message: str) -> Fault:
         """`message` about the key, or about what is missing below it."""
         return Fault(self.path, message, on_key=True)
+
+
+def time_faults(places: Iterable[Cursor], example: str) -> Iterator[Fault]:
+    """Texts that are no time of the calendar; `example` is one that would be."""
+    for place in places:
+        if place.text is not None and place.instant is None:
+            yield place.fault(f"{place.text!r} is no time; write one such as {example}")
+
+
+def span_faults(begins: Cursor, ends: Cursor, example: str) -> Iterator[Fault]:
+    """Ends of a span that are no times, or do not lie one after the other."""
+    yield from time_faults((begins, ends), example)
+    if begins.instant and ends.instant and begins.instant >= ends.instant:
+        yield ends.fault(f"{ends.text} does not lie after the beginning, {begins.text}")
 
 
 class PhaseNames(NamedTuple):

@@ -89,15 +89,11 @@ def _content_problems(tree: Tree, location: Location) -> Iterator[Problem]:
         return
     policy = Cursor(tree.value)
     policy_folder = location.path.parent.relative_to(location.root).as_posix()
-    known = {(path, False) for path in tree.faulty}
-    for faults in (
+    yield from tree.told_once(
         validate(tree.value, tool_schema("policy")),
-        [fault for rule in RULES for fault in rule(policy)],
-        list(file_faults(policy, location.root, policy_folder)),
-    ):
-        new = [fault for fault in faults if (fault.path, fault.on_key) not in known]
-        known |= {(fault.path, fault.on_key) for fault in new if not fault.is_absence}
-        yield from (tree.problem(fault.path, fault.message, fault.on_key) for fault in new)
+        (fault for rule in RULES for fault in rule(policy)),
+        file_faults(policy, location.root, policy_folder),
+    )
     yield from unused_files(policy, location.root, policy_folder, location.shown_as)
     yield from strange_entries(policy, location.root, policy_folder)
     yield from content_problems(policy, location.root, policy_folder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from checker.policy import cursor
 from checker.policy.cursor import Cursor, phase_names, unknown
 from checker.policy.durations import DAY, parse_duration
 from checker.policy.model import (
@@ -17,7 +18,6 @@ from checker.policy.model import (
     Limits,
 )
 from checker.schemas import Fault, listed, nearest
-from checker.windows import parse_iso
 
 _FREE_TEXT = "{reason}"  # names begin with a letter or a digit
 PLACEHOLDERS = ("{target}", "{phase}", "{rollback_to}", "{reason}")
@@ -141,19 +141,7 @@ def freeze_faults(policy: Cursor) -> Iterator[Fault]:
         keys = set(freeze.entries) & {"from", "until", "days"}
         if freeze.entries and keys not in ({"from", "until"}, {"days"}):
             yield freeze.key_fault("must have either both 'from' and 'until', or 'days'")
-        known = [_instant(place) for place in (begins, ends)]
-        for place, instant in zip((begins, ends), known, strict=True):
-            if place.text is not None and instant is None:
-                yield place.fault(f"{place.text!r} is no time; write one such as 2026-12-19T00:00:00Z")
-        if known[0] and known[1] and known[0] >= known[1]:
-            yield ends.fault(f"{ends.text} does not lie after the beginning, {begins.text}")
-
-
-def _instant(place: Cursor) -> datetime | None:
-    try:
-        return None if place.text is None else parse_iso(place.text)
-    except ValueError:
-        return None
+        yield from cursor.span_faults(begins, ends, "2026-12-19T00:00:00Z")
 
 
 def _minutes(time: timedelta) -> str:

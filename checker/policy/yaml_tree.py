@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from checker.errors import Problem
 from checker.policy import yaml_text
 from checker.policy.governed_text import read_text
 from checker.policy.yaml_builder import Builder, Place, UnreadableError, about
-from checker.schemas import DocumentPath
+from checker.schemas import DocumentPath, Fault
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -48,6 +48,17 @@ class Tree:
         """`message` as a problem at the value at `path`, or at its key."""
         line, column = min(self.position(path, on_key), self.end)
         return Problem(self.shown_as, line, column, about(path, message))
+
+    def told_once(self, *groups: Iterable[Fault]) -> Iterator[Problem]:
+        """The faults of each group as problems; not of a place that is faulty already, nor that an earlier group has.
+
+        An absence says nothing of what is there, so that it hides no other fault.
+        """
+        known = {(path, False) for path in self.faulty}
+        for faults in groups:
+            new = [fault for fault in faults if (fault.path, fault.on_key) not in known]
+            known |= {(fault.path, fault.on_key) for fault in new if not fault.is_absence}
+            yield from (self.problem(fault.path, fault.message, fault.on_key) for fault in new)
 
 
 def read_yaml(path: Path, shown_as: str) -> Tree:

@@ -18,12 +18,13 @@ from checker.governance.query_changes import QueryText, are_same, query_change
 from checker.governance.query_words import text_diff
 from checker.governance.reviewed import RenderedDiff
 from checker.governance.rule_kinds import Sides
+from checker.governance.signatures import SIGNERS
 from checker.governance.validation import validate_governed
 from checker.policy.model import Policy
 from checker.policy.yaml_tree import Tree, read_yaml
 from checker.reporter.notice_diff import Situation, renderings, same_words
 from checker.reporter.notice_tells import template_faults
-from checker.reviewing.revision import SIGNERS, Revision
+from checker.reviewing.revision import Revision
 from checker.reviewing.schemas import schema_changes_of
 from checker.schemas import tool_schema
 from checker.units import shortened

@@ -11,6 +11,7 @@ from pathlib import Path
 from checker.analyzer.batches import LogFolder
 from checker.analyzer.governed import Governed
 from checker.errors import CannotDecide, UsageError
+from checker.governance import approval_document
 from checker.governance.approval_files import entries_of, find_approvals, names_of_approvals
 from checker.governance.approval_subjects import Reviewed, base_digest, signers_digest
 from checker.governance.approvals import approvals_of
@@ -20,12 +21,12 @@ from checker.governance.incident_file import read_incidents
 from checker.governance.past_incidents import PastIncident, outcomes
 from checker.governance.reviewed import Approvals, Consequences, PhaseReplay, Review, Side, Sweep
 from checker.governance.sight import sights
-from checker.governance.signatures import verifier
+from checker.governance.signatures import SIGNERS, verifier
 from checker.governance.sweep import default_limits, sweep
 from checker.reviewing.compare import PINNED, Compared
 from checker.reviewing.not_looked_at import judged_paths, not_looked_at
 from checker.reviewing.replaying import Span, events_by_phase, populations, replayed, telemetry_of, with_cache
-from checker.reviewing.revision import SIGNERS, Revision
+from checker.reviewing.revision import Revision
 from checker.schemas import listed, nearest
 from checker.windows import iso
 
@@ -123,7 +124,7 @@ def _side(revision: Revision, governed: Governed) -> Side:
 
 def _others(changed: Sequence[str], folder: str) -> list[str]:
     """The changed paths without the approvals, which are looked at for themselves."""
-    return [path for path in changed if not path.startswith(f"{folder}/approvals/")]
+    return [path for path in changed if not path.startswith(f"{folder}/{approval_document.FOLDER}/")]
 
 
 def _check_names(compared: Compared, span: Span | None, asked: Asked) -> None:
@@ -151,7 +152,8 @@ def consequences_of(compared: Compared, span: Span, asked: Asked) -> Consequence
     with with_cache(span) as shared:
         telemetry = telemetry_of(after, shared)
         seen = events_by_phase(after, shared, telemetry)
-        was = events_by_phase(before, shared, telemetry_of(before, shared))
+        is_read_alike = before.rules.digest == after.rules.digest
+        was = seen if is_read_alike else events_by_phase(before, shared, telemetry_of(before, shared))
         phases, left_out = _phases(compared, shared, {**was, **seen})
         replays = tuple(replayed(before, after, shared, phase) for phase in phases)
         rows = tuple(populations(before, after, _changed_queries(compared), shared, telemetry, phases))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
+from checker.governance import approval_document
+from checker.governance.signatures import SIGNERS
 from checker.policy.yaml_tree import read_yaml
 from checker.reviewing.git import Blob, Repository, repository_of
 
-SIGNERS = "allowed_signers"
-APPROVALS = "approvals"
 WORKING_TREE = "working tree"
 # What may lie in a project beside its policy's folder and counts for a review; then what is only held against it.
 _FOLDERS = ("queries", "schemas", "constraints.txt", "requirements.txt")
@@ -64,7 +64,7 @@ def revision_of(repository: Repository, name: str, policy: Path, option: str = "
     folder = policy.parent.name
     with tempfile.TemporaryDirectory(prefix="phasegate-review-") as made:
         root = Path(made).resolve()
-        _put_down(repository.blobs(commit, (folder, *_FOLDERS), _BESIDE, f"{folder}/{APPROVALS}"), root)
+        _put_down(repository.blobs(commit, (folder, *_FOLDERS), _BESIDE, f"{folder}/{approval_document.FOLDER}"), root)
         place = root / folder / policy.name
         if not place.is_file():
             looked_for = f"{repository.prefix}{folder}/{policy.name}"
@@ -130,7 +130,7 @@ def authors_of(repository: Repository, base: Revision, head: Revision, given: Se
     Who adds an approval alone has changed nothing, and is no author of the change.
     """
     newest = head.commit or repository.commit("HEAD")
-    approvals = f"{head.policy.parent.name}/{APPROVALS}"
+    approvals = f"{head.policy.parent.name}/{approval_document.FOLDER}"
     found = set(repository.authors(str(base.commit), newest, approvals)) | set(given)
     uncommitted = repository.changed_paths(newest, None) if head.commit is None else ()
     has_changed = any(not path.startswith(f"{approvals}/") for path in uncommitted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
 from checker.cli import say
@@ -18,7 +19,7 @@ def show_review(name: str, review: Review, options: ReviewOptions) -> None:
 
         say.workflow_commands(to_annotations(review))
         return
-    shown = RENDERERS[name](review, options)
+    shown = render(name, review, options)
     if name in ("json", "sarif"):
         say.document(shown)
     elif name in ("junit", "html"):
@@ -27,54 +28,19 @@ def show_review(name: str, review: Review, options: ReviewOptions) -> None:
         say.text(shown, styled=name == "table" and options.colour)
 
 
-def _table(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_table import render_table
-
-    return render_table(review, options)
-
-
-def _markdown(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_markdown import render_markdown
-
-    return render_markdown(review, options)
+def render(name: str, review: Review, options: ReviewOptions) -> str:
+    """`review` as the format called `name`, a key of RENDERERS."""
+    module, _, function = RENDERERS[name].partition(":")
+    renderer: Renderer = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    return renderer(review, options)
 
 
-def _html(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_page.page import render_page
-
-    return render_page(review, options)
-
-
-def _json(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_json import render_json
-
-    return render_json(review, options)
-
-
-def _sarif(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_sarif import render_sarif
-
-    return render_sarif(review, options)
-
-
-def _github(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_github import render_github
-
-    return render_github(review, options)
-
-
-def _junit(review: Review, options: ReviewOptions) -> str:
-    from checker.cli.formats.review_junit import render_junit
-
-    return render_junit(review, options)
-
-
-RENDERERS: dict[str, Renderer] = {
-    "table": _table,
-    "markdown": _markdown,
-    "html": _html,
-    "json": _json,
-    "sarif": _sarif,
-    "github": _github,
-    "junit": _junit,
+RENDERERS = {
+    "table": "review_table:render_table",
+    "json": "review_json:render_json",
+    "markdown": "review_markdown:render_markdown",
+    "html": "review_page.page:render_page",
+    "sarif": "review_sarif:render_sarif",
+    "github": "review_github:render_github",
+    "junit": "review_junit:render_junit",
 }
