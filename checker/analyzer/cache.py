@@ -184,7 +184,12 @@ def _short_lived(stack: contextlib.ExitStack) -> Cache:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         return Cache(Path(scratch))
     except (OSError, sqlite3.Error) as fault:
-        raise CannotDecide(f"there is no room to measure in: {fault}; free some in {tempfile.gettempdir()}") from fault
+        raise no_room("measure in", fault) from fault
+
+
+def no_room(what_for: str, fault: Exception) -> CannotDecide:
+    """That the folder of temporary files cannot be written, and what to do."""
+    return CannotDecide(f"there is no room to {what_for}: {fault}; free some in {tempfile.gettempdir()}")
 
 
 @contextmanager

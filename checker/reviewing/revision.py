@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from checker.analyzer.cache import no_room
 from checker.errors import GovernedFilesInvalid, Problem, UsageError
 from checker.governance import approval_document
 from checker.governance.signatures import SIGNERS
@@ -58,7 +59,8 @@ def _revision(name: str, commit: str | None, policy: Path) -> Revision:
 def revision_of(repository: Repository, name: str, policy: Path, option: str = "--base") -> Iterator[Revision]:
     """The project of `policy` at the revision `name`, given with `option`, for as long as the block takes.
 
-    Raises UsageError for a revision that there is not, GovernedFilesInvalid where it has no policy, or links.
+    Raises UsageError for a revision that there is not, GovernedFilesInvalid where it has no policy, or links,
+    CannotDecide where there is no room for its files.
     """
     commit = repository.commit(name, option)
     folder = policy.parent.name
@@ -77,10 +79,14 @@ def revision_of(repository: Repository, name: str, policy: Path, option: str = "
 
 
 def _put_down(blobs: Iterable[Blob], root: Path) -> None:
+    """Write the files below `root`. Raises CannotDecide where there is no room for them."""
     for blob in blobs:
         place = root / blob.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(blob.content)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(blob.content)
+        except OSError as fault:
+            raise no_room("put a revision's files down in", OSError(fault.errno, fault.strerror)) from fault
 
 
 def _event_schema(policy: Path) -> str | None:

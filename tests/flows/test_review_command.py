@@ -10,6 +10,7 @@ import pytest
 
 from tests.batches import closed, write_batches
 from tests.commands import ROOT, Done, phasegate
+from tests.limits import files_of_at_most
 from tests.policy_repository import POLICY_FILE, Edit, PolicyRepository, make_repository
 
 LOOSER, TIGHTER = Edit(POLICY_FILE, "C: 1.8}", "C: 1.9}"), Edit(POLICY_FILE, "C: 1.8}", "C: 1.7}")
@@ -297,3 +298,13 @@ def test_a_sweep_counts_outcomes_over_a_range(
     assert by_limit[1.7]["ok"] == 8
     assert by_limit[min(by_limit)]["warn"] == 8  # half a second, where every save took half a second
     assert review(capsys, repository, logs, "--sweep", "nothing").code == 2
+
+
+def test_no_room_for_a_revision_is_no_internal_error(
+    repository: PolicyRepository, logs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.change([TIGHTER])
+    with files_of_at_most(2_000):
+        done = review(capsys, repository, logs)
+    assert done.code == 3
+    assert "there is no room to put a revision's files down in" in done.err
