@@ -11,8 +11,8 @@ import pytest
 from checker.cli import main
 from checker.windows import parse_iso
 from tests.commands import Done
+from tests.flows.test_record import changed_policy
 from tests.rollouts import Rollout
-from tests.test_record import changed_policy
 
 ENTERED = parse_iso("2026-01-01T00:00:00Z")
 LONG_AGO, FAR_AWAY = "2020-01-01T00:00:00Z", parse_iso("2900-01-01T00:00:00Z")

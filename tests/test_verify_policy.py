@@ -10,8 +10,8 @@ from policies.project import edited, make_project, problems_of
 
 from checker.analyzer.governed import load_governed, read_parts
 from checker.policy.model import CrossCheck, Verification
+from tests.flows.test_record import changed_policy
 from tests.rollouts import POLICY, governed_of
-from tests.test_record import changed_policy
 
 PLACE = "    unit: s\n"
 CHECK = f"{PLACE}    cross_check: {{%s}}\n"

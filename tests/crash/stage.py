@@ -23,9 +23,9 @@ from checker.windows import iso
 from tests.batches import closed
 from tests.chat_server import TOKEN, ChatServer, serving
 from tests.crashing import Ended
+from tests.flows.test_recovery import FIRST_CHECK, STEP, write_steps
 from tests.release_tool import ReleaseTool, make_project
 from tests.rollouts import Rollout
-from tests.test_recovery import FIRST_CHECK, STEP, write_steps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHECKED, REPORTED = closed(1) + timedelta(minutes=1), closed(1) + timedelta(minutes=2)

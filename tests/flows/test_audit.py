@@ -17,8 +17,8 @@ from checker.ledger.append import Draft
 from checker.pipeline import read_past
 from checker.windows import iso, stamp
 from tests.batches import closed, event, start_of
+from tests.flows.test_record import changed_policy
 from tests.rollouts import Rollout
-from tests.test_record import changed_policy
 
 
 def audited(rollout: Rollout) -> list[Finding]:

@@ -14,8 +14,8 @@ from checker.cli import main
 from checker.windows import iso
 from tests.batches import closed
 from tests.commands import Done
+from tests.flows.test_record import changed_policy
 from tests.rollouts import Rollout
-from tests.test_record import changed_policy
 
 
 @dataclass

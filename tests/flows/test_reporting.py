@@ -19,10 +19,10 @@ from checker.windows import iso
 from tests.batches import closed, event, start_of
 from tests.chat_server import ROUTING_KEY, TOKEN, ChatServer, Fault, serving
 from tests.commands import Done
+from tests.flows.test_record import COUNTS, changed_policy
 from tests.limits import files_of_at_most
 from tests.release_tool import ReleaseTool, make_project
 from tests.rollouts import POLICY, Rollout
-from tests.test_record import COUNTS, changed_policy
 
 INCIDENT = "incident-20260101T000000Z"
 

@@ -21,9 +21,9 @@ from checker.pipeline import approvals_that_count
 from checker.windows import iso
 from tests.batches import closed
 from tests.commands import Done
+from tests.flows.test_record import changed_policy
 from tests.rollouts import Rollout
 from tests.signing import Key, listing, make_key
-from tests.test_record import changed_policy
 
 COMMITTEE = "Governance committee"
 ROLE = f"--role={COMMITTEE}"
